@@ -1,0 +1,50 @@
+//! A cell that was found in a frame.
+
+use ndarray::Array2;
+use serde::{Deserialize, Serialize};
+
+use crate::domain::Rect;
+
+/// What is unusual about the image of a cell. Each flag is a reason for caution, not for discarding.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CellFlags {
+    /// The cell reaches the edge of the field: part of it was not seen.
+    pub touches_border: bool,
+    /// Rows of the cell are missing.
+    pub incomplete: bool,
+    /// At least 1 % of its samples in one channel are at the digitiser's limit.
+    pub saturated: bool,
+    /// Wider or higher than the tile: only its middle was classified.
+    pub larger_than_tile: bool,
+    /// Its features lie outside the training set of the ensemble.
+    pub outside_training_set: bool,
+}
+
+/// A segmented cell. Positions are full-resolution pixels, origin top left.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Cell {
+    /// Index of the frame in the run.
+    pub frame: u64,
+    /// Field of view.
+    pub field: u32,
+    /// Number of the cell in its frame, from 0, in the order in which cells were decided.
+    pub id: u32,
+    /// Bounding box of the mask.
+    pub bbox: Rect,
+    /// The pixels of the cell: shape `bbox.height` × `bbox.width`.
+    pub mask: Array2<bool>,
+    /// Centre of mass of the mask: x, y in pixels; the centre of the top left pixel is (0, 0).
+    pub centroid_px: [f64; 2],
+    /// Pixels in the mask.
+    pub area_px: u32,
+    /// Outer boundary of the mask: x, y of the boundary pixels' centres, closed implicitly.
+    pub outline: Vec<[u32; 2]>,
+    /// Local background of each channel in counts, in the scan's channel order.
+    pub background: Vec<f32>,
+    /// Last row of the connected component that held the cell. No later row could add to it.
+    pub closed_row: u32,
+    /// The row whose arrival decided the cell: `closed_row` and the look-ahead, or the last of the frame.
+    pub decided_row: u32,
+    /// What is unusual.
+    pub flags: CellFlags,
+}

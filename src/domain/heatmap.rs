@@ -1,0 +1,27 @@
+//! Grad-CAM maps.
+
+use ndarray::Array2;
+
+/// Whose map it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum HeatmapSource {
+    /// The mean of all members.
+    Mean,
+    /// The member of this name.
+    Member(String),
+}
+
+/// Where in its tile a class was decided: the Grad-CAM of one class, scaled to [0, 1].
+///
+/// The resolution is that of the tile; the window of the tile says where it lies in the frame.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Heatmap {
+    /// Name of the class whose logit was differentiated.
+    pub class: String,
+    /// Whose map it is.
+    pub source: HeatmapSource,
+    /// Shape rows × columns of the tile.
+    pub values: Array2<f32>,
+    /// Minimum and maximum of the map before it was scaled, in logits per unit feature.
+    pub range: (f32, f32),
+}

@@ -1,0 +1,13 @@
+//! Plain values without I/O: what the stages hand to each other.
+
+mod cell;
+mod heatmap;
+mod rect;
+mod tile;
+mod verdict;
+
+pub use cell::{Cell, CellFlags};
+pub use heatmap::{Heatmap, HeatmapSource};
+pub use rect::Rect;
+pub use tile::{Tile, TileWindow};
+pub use verdict::{Label, MemberVerdict, Verdict};

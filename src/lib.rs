@@ -1,0 +1,10 @@
+//! `senescope` classifies cells as senescent or proliferating while a non-linear-optical microscope is
+//! still scanning them.
+//!
+//! The modules are the journey of a frame; `ARCHITECTURE.md` draws it. Dependencies point one way:
+//! `cli → pipeline → stages → domain`, with `control` and `telemetry` used by `pipeline`.
+#![cfg_attr(test, allow(clippy::expect_used, clippy::panic, clippy::unwrap_used))]
+
+pub mod domain;
+pub mod stages;
+pub mod telemetry;

@@ -1,0 +1,3 @@
+//! The `senescope` command.
+
+fn main() {}

@@ -1,0 +1,2 @@
+//! One verb, one file, one pure step: no channels, no clocks, no sockets (but for `publish`, whose
+//! object is the socket).
