@@ -151,6 +151,19 @@ pub struct Gap {
     pub cause: GapCause,
 }
 
+impl Gap {
+    /// Takes `next` in when it continues this gap for the same cause; says whether it did.
+    pub fn extend(&mut self, next: &Self) -> bool {
+        let continues = self.frame == next.frame
+            && self.cause == next.cause
+            && self.first_row + self.rows == next.first_row;
+        if continues {
+            self.rows += next.rows;
+        }
+        continues
+    }
+}
+
 /// What a read gives.
 #[derive(Debug)]
 pub enum ReadEvent {

@@ -3,11 +3,13 @@
 mod cell;
 mod heatmap;
 mod rect;
+mod stamps;
 mod tile;
 mod verdict;
 
 pub use cell::{Cell, CellFlags};
 pub use heatmap::{Heatmap, HeatmapSource};
 pub use rect::Rect;
+pub use stamps::{Latency, Stamps};
 pub use tile::{Tile, TileWindow};
 pub use verdict::{Label, MemberVerdict, Verdict};

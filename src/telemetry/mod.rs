@@ -1,5 +1,7 @@
 //! Every event and metric as a type, in one place.
 
 mod edge;
+mod latency;
 
 pub use edge::{Discard, Edge, EdgeCounts};
+pub use latency::{Latencies, LatencyReport, Percentiles};

@@ -1,0 +1,18 @@
+# The commands of this project. `just check` is what the continuous integration runs.
+
+# Build and start the service on the simulated microscope.
+run *args:
+    cargo run --release -- {{args}}
+
+# Format and lint only: the first rung.
+fast:
+    cargo fmt --all --check
+    cargo clippy --workspace --all-targets --locked -- -D warnings
+
+# Everything: format, lints, tests, documentation, licences, independent peers.
+check:
+    .ci/run
+
+# Figures: latency, conservation under load, speed of the networks.
+bench *args:
+    tests/bench/run {{args}}
