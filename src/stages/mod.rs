@@ -1,2 +1,6 @@
 //! One verb, one file, one pure step: no channels, no clocks, no sockets (but for `publish`, whose
 //! object is the socket).
+
+pub mod combine;
+pub mod explain;
+pub mod infer;

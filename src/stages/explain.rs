@@ -1,0 +1,285 @@
+//! Grad-CAM (Selvaraju et al., ICCV 2017): where in its tile a class was decided.
+//!
+//! The gradient is that of the logit. Scaling and resizing are those of the Python package `grad-cam`
+//! 1.5.7: ReLU, scale to [0, 1], bilinear resize as OpenCV's `INTER_LINEAR`, scale again. The ensemble's
+//! map is the mean of its members' maps; members without Grad-CAM outputs do not take part.
+//!
+//! Not done here: choosing which cells get a map, drawing.
+
+use ndarray::{Array2, ArrayView2, Axis};
+
+use crate::{
+    domain::{Heatmap, HeatmapSource},
+    stages::infer::{Manifest, MemberOutput},
+};
+
+/// What keeps a constant map from being divided by zero, as in `grad-cam`.
+const EPSILON: f32 = 1e-7;
+
+/// The map of one network.
+#[derive(Clone, Debug, PartialEq)]
+pub struct MemberMap {
+    /// Rows × columns of the tile, in [0, 1].
+    pub values: Array2<f32>,
+    /// Least and greatest value at the features' resolution before scaling, after ReLU, in logits per
+    /// unit feature.
+    pub range: (f32, f32),
+}
+
+/// The Grad-CAM of `class`, on a tile of `pixels` × `pixels`. `None` when the network gave no features or
+/// no weights, or has no such class.
+pub fn grad_cam(output: &MemberOutput, class: usize, pixels: usize) -> Option<MemberMap> {
+    let features = output.features.as_ref()?;
+    let weights = output.cam_weights.as_ref()?;
+    let weights = (class < weights.nrows()).then(|| weights.row(class))?;
+    let (_, rows, columns) = features.dim();
+    let mut sum = Array2::<f64>::zeros((rows, columns));
+    for (map, weight) in features.axis_iter(Axis(0)).zip(weights) {
+        let weight = f64::from(*weight);
+        sum.zip_mut_with(&map, |sum, value| *sum += weight * f64::from(*value));
+    }
+    let cam = sum.mapv(|value| value.max(0.0) as f32);
+    let range = extremes(cam.view());
+    let values = scaled(resized(scaled(cam).view(), pixels));
+    Some(MemberMap { values, range })
+}
+
+/// The ensemble's map of `class`: the mean of the members' maps; its range is the mean of their ranges.
+/// `None` when no member can be explained.
+pub fn explain(manifest: &Manifest, outputs: &[MemberOutput], class: usize) -> Option<Heatmap> {
+    let name = manifest.classes.get(class)?.clone();
+    let pixels = manifest.tile.pixels;
+    let mut sum = Array2::<f64>::zeros((pixels, pixels));
+    let (mut low, mut high, mut members) = (0.0, 0.0, 0.0);
+    for map in outputs
+        .iter()
+        .filter_map(|output| grad_cam(output, class, pixels))
+    {
+        sum.zip_mut_with(&map.values, |sum, value| *sum += f64::from(*value));
+        low += f64::from(map.range.0);
+        high += f64::from(map.range.1);
+        members += 1.0;
+    }
+    (members > 0.0).then(|| Heatmap {
+        class: name,
+        source: HeatmapSource::Mean,
+        values: sum.mapv(|value| (value / members) as f32),
+        range: ((low / members) as f32, (high / members) as f32),
+    })
+}
+
+/// Each member's own map of `class`, in the manifest's order, without those that have none.
+pub fn explain_members(
+    manifest: &Manifest,
+    outputs: &[MemberOutput],
+    class: usize,
+) -> Vec<Heatmap> {
+    manifest
+        .members
+        .iter()
+        .zip(outputs)
+        .filter_map(|(member, output)| {
+            let map = grad_cam(output, class, manifest.tile.pixels)?;
+            Some(Heatmap {
+                class: manifest.classes.get(class)?.clone(),
+                source: HeatmapSource::Member(member.name.clone()),
+                values: map.values,
+                range: map.range,
+            })
+        })
+        .collect()
+}
+
+fn extremes(map: ArrayView2<'_, f32>) -> (f32, f32) {
+    map.iter()
+        .fold((f32::INFINITY, f32::NEG_INFINITY), |(low, high), value| {
+            (low.min(*value), high.max(*value))
+        })
+}
+
+/// (x − min) / (ε + max(x − min)).
+fn scaled(mut map: Array2<f32>) -> Array2<f32> {
+    let (low, high) = extremes(map.view());
+    let span = EPSILON + (high - low);
+    map.mapv_inplace(|value| (value - low) / span);
+    map
+}
+
+/// Bilinear resize as OpenCV's `INTER_LINEAR`: centres of pixels at half, edges repeated, columns first.
+fn resized(map: ArrayView2<'_, f32>, pixels: usize) -> Array2<f32> {
+    let (rows, columns) = map.dim();
+    let across = taps(columns, pixels);
+    let wide = Array2::from_shape_fn((rows, pixels), |(y, x)| {
+        let (at, next, share) = across[x];
+        map[(y, at)] * (1.0 - share) + map[(y, next)] * share
+    });
+    let down = taps(rows, pixels);
+    Array2::from_shape_fn((pixels, pixels), |(y, x)| {
+        let (at, next, share) = down[y];
+        wide[(at, x)] * (1.0 - share) + wide[(next, x)] * share
+    })
+}
+
+/// For each of `pixels` new samples: the two old ones and the share of the second.
+fn taps(length: usize, pixels: usize) -> Vec<(usize, usize, f32)> {
+    let scale = length as f64 / pixels as f64;
+    (0..pixels)
+        .map(|index| {
+            let position = ((index as f64 + 0.5) * scale - 0.5) as f32;
+            let low = position.floor();
+            if low < 0.0 {
+                (0, 0, 0.0)
+            } else if low as usize + 1 >= length {
+                (length - 1, length - 1, 0.0)
+            } else {
+                (low as usize, low as usize + 1, position - low)
+            }
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use ndarray::{Array3, array};
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::stages::infer::testing::manifest;
+
+    fn output(features: Array3<f32>, weights: Array2<f32>) -> MemberOutput {
+        MemberOutput {
+            logits: [0.0; 2],
+            features: Some(features),
+            cam_weights: Some(weights),
+        }
+    }
+
+    fn any_output() -> impl Strategy<Value = MemberOutput> {
+        (
+            proptest::collection::vec(0.0_f32..6.0, 5 * 4 * 4),
+            proptest::collection::vec(-1.0_f32..1.0, 2 * 5),
+        )
+            .prop_map(|(features, weights)| {
+                output(
+                    Array3::from_shape_vec((5, 4, 4), features).unwrap(),
+                    Array2::from_shape_vec((2, 5), weights).unwrap(),
+                )
+            })
+    }
+
+    fn mirrored(output: &MemberOutput) -> MemberOutput {
+        let mut features = output.features.clone().unwrap();
+        features.invert_axis(Axis(2));
+        MemberOutput {
+            features: Some(features),
+            ..output.clone()
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_map_is_between_zero_and_one_and_reaches_both(output in any_output(), class in 0_usize..2) {
+            let map = grad_cam(&output, class, 32).unwrap();
+            let (low, high) = extremes(map.values.view());
+            prop_assert_eq!(low, 0.0);
+            prop_assert!(high <= 1.0);
+            // A map that is nowhere above zero stays zero.
+            prop_assert!(high > 0.999 || map.range.1 < 1e-3, "{high} {:?}", map.range);
+            prop_assert!(map.range.0 >= 0.0 && map.range.0 <= map.range.1);
+        }
+
+        #[test]
+        fn a_mirrored_input_has_a_mirrored_map(output in any_output()) {
+            let map = grad_cam(&output, 1, 32).unwrap().values;
+            let mut turned = grad_cam(&mirrored(&output), 1, 32).unwrap().values;
+            turned.invert_axis(Axis(1));
+            prop_assert!(map.iter().zip(&turned).all(|(a, b)| (a - b).abs() < 1e-5));
+        }
+
+        #[test]
+        fn the_scale_of_the_weights_does_not_matter(output in any_output(), scale in 0.5_f32..20.0) {
+            let map = grad_cam(&output, 0, 32).unwrap();
+            prop_assume!(map.range.1 - map.range.0 > 0.01);
+            let mut louder = output.clone();
+            louder.cam_weights = output.cam_weights.map(|weights| weights * scale);
+            let louder = grad_cam(&louder, 0, 32).unwrap();
+            prop_assert!(map.values.iter().zip(&louder.values).all(|(a, b)| (a - b).abs() < 1e-4));
+        }
+    }
+
+    #[test]
+    fn a_constant_map_and_a_negative_one_are_zero() {
+        for weight in [0.0, 1.0, -1.0] {
+            let map = grad_cam(
+                &output(Array3::ones((1, 4, 4)), array![[weight], [weight]]),
+                0,
+                16,
+            )
+            .unwrap();
+            assert!(map.values.iter().all(|value| *value == 0.0));
+        }
+    }
+
+    #[test]
+    fn the_resize_is_that_of_opencv() {
+        // cv2.resize(np.float32([[0, 1], [2, 4]]), (4, 4)), INTER_LINEAR.
+        let expected = array![
+            [0.0_f32, 0.25, 0.75, 1.0],
+            [0.5, 0.8125, 1.4375, 1.75],
+            [1.5, 1.9375, 2.8125, 3.25],
+            [2.0, 2.5, 3.5, 4.0]
+        ];
+        assert_eq!(resized(array![[0.0, 1.0], [2.0, 4.0]].view(), 4), expected);
+        // A single sample fills everything.
+        assert_eq!(
+            resized(array![[3.0]].view(), 2),
+            array![[3.0, 3.0], [3.0, 3.0]]
+        );
+    }
+
+    #[test]
+    fn each_class_has_its_own_map() {
+        let mut features = Array3::zeros((2, 4, 4));
+        features[(0, 0, 0)] = 1.0;
+        features[(1, 3, 3)] = 1.0;
+        let output = output(features, array![[1.0, 0.0], [0.0, 1.0]]);
+        let peak = |class| {
+            let map = grad_cam(&output, class, 4).unwrap().values;
+            (map[(0, 0)], map[(3, 3)])
+        };
+        assert_eq!((peak(0).0 > 0.99, peak(0).1), (true, 0.0));
+        assert_eq!((peak(1).0, peak(1).1 > 0.99), (0.0, true));
+        assert_eq!(grad_cam(&output, 2, 4), None);
+    }
+
+    #[test]
+    fn the_ensembles_map_is_the_mean_of_its_members() {
+        let manifest = manifest();
+        let one = output(
+            Array3::from_shape_fn((1, 4, 4), |(_, y, _)| y as f32),
+            array![[1.0], [1.0]],
+        );
+        let two = output(
+            Array3::from_shape_fn((1, 2, 2), |(_, _, x)| x as f32),
+            array![[1.0], [1.0]],
+        );
+        let labels_only = MemberOutput {
+            features: None,
+            cam_weights: None,
+            ..one.clone()
+        };
+        let maps: Vec<_> = [&one, &two]
+            .map(|output| grad_cam(output, 1, 128).unwrap())
+            .into();
+        let mean = explain(&manifest, &[one.clone(), labels_only.clone(), two], 1).unwrap();
+        assert_eq!(mean.class, "senescent");
+        assert_eq!(mean.source, HeatmapSource::Mean);
+        assert_eq!(mean.range, (0.0, 2.0));
+        let expected = (maps[0].values.mapv(f64::from) + maps[1].values.mapv(f64::from)) / 2.0;
+        assert_eq!(mean.values, expected.mapv(|value| value as f32));
+        assert_eq!(explain(&manifest, &[labels_only], 1), None);
+        let own = explain_members(&manifest, &[one], 0);
+        assert_eq!(own[0].source, HeatmapSource::Member("tiny".into()));
+        assert_eq!(own[0].values, maps[0].values);
+    }
+}

@@ -1,0 +1,462 @@
+//! The inference library, tract, behind [`Engine`] and [`Plan`]. No other file names it.
+//!
+//! An ONNX file is screened before the library interprets it (operators, initialisers, names), its
+//! intermediate arrays are bounded before any is computed, and whatever the library still panics about
+//! is contained and told as an error. The batch is 1 and concrete: a symbolic batch is twenty times
+//! slower, and a fixed one makes a result independent of what else is classified.
+
+use std::{
+    collections::HashSet,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+};
+
+use ndarray::{ArrayD, ArrayView3, Ix3};
+use tract_onnx::{
+    pb::{GraphProto, tensor_proto::DataType, tensor_shape_proto, type_proto},
+    prelude::*,
+    tract_core::transform::get_transform,
+};
+
+use super::{Engine, EngineError, MemberOutput, NetworkSpec, Plan, Transform};
+
+/// Most elements of one intermediate array: 64 MiB of float32.
+const ARRAY_LIMIT: usize = 1 << 24;
+/// Most nodes of a graph.
+const NODE_LIMIT: usize = 10_000;
+const LOGITS: &str = "logits";
+const FEATURES: &str = "features";
+const CAM_WEIGHTS: &str = "cam_weights";
+
+/// What classifiers of tiles are made of. Left out is what makes arrays out of numbers (`Range`, `Tile`,
+/// `ConstantOfShape`…), what has a graph inside, and what is random.
+const OPERATORS: &[&str] = &[
+    "Add",
+    "AveragePool",
+    "BatchNormalization",
+    "Cast",
+    "Clip",
+    "Concat",
+    "Constant",
+    "Conv",
+    "Div",
+    "Dropout",
+    "Flatten",
+    "Gemm",
+    "GlobalAveragePool",
+    "Greater",
+    "HardSigmoid",
+    "HardSwish",
+    "Identity",
+    "MatMul",
+    "MaxPool",
+    "Mul",
+    "ReduceMean",
+    "ReduceSum",
+    "Relu",
+    "Reshape",
+    "Sigmoid",
+    "Softmax",
+    "Squeeze",
+    "Sub",
+    "Transpose",
+    "Unsqueeze",
+];
+
+/// An ONNX file that was screened and bounded, ready to be built in any [`Transform`].
+pub(super) struct Network {
+    model: TypedModel,
+    spec: NetworkSpec,
+    features: Option<[usize; 3]>,
+}
+
+impl Network {
+    /// Reads an ONNX file.
+    ///
+    /// # Errors
+    /// A sentence (without the file's name) when it is not ONNX, has operators that are not allowed, or
+    /// takes or gives something else than `spec` says.
+    pub(super) fn read(bytes: &[u8], spec: NetworkSpec) -> Result<Self, String> {
+        contained(|| Self::read_uncontained(bytes, spec))?
+    }
+
+    fn read_uncontained(bytes: &[u8], spec: NetworkSpec) -> Result<Self, String> {
+        let library = onnx()
+            .with_ignore_output_shapes(true)
+            .with_ignore_value_info(true);
+        let file = library
+            .proto_model_for_read(&mut &*bytes)
+            .map_err(|error| {
+                format!("is not a whole ONNX file ({error}); copy the ensemble again")
+            })?;
+        let graph = file
+            .graph
+            .as_ref()
+            .ok_or("is an ONNX file without a graph; export the network again")?;
+        screen(graph)?;
+        check_input(graph, spec)?;
+        let unusable = |error: TractError| {
+            format!("cannot be interpreted ({error:#}); export it again as the model card says")
+        };
+        let model = library.model_for_proto_model(&file).map_err(unusable)?;
+        let wanted = select_outputs(graph, spec)?;
+        let outlets = model.output_outlets().map_err(unusable)?.to_vec();
+        let outlets: Vec<_> = wanted.iter().map(|index| outlets[*index]).collect();
+        let mut model = model
+            .with_output_outlets(&outlets)
+            .and_then(|model| {
+                let [c, h, w] = spec.tile();
+                model.with_input_fact(0, f32::fact([1, c, h, w]).into())
+            })
+            .map_err(unusable)?;
+        model.analyse(false).map_err(unusable)?;
+        for node in model.nodes() {
+            for output in &node.outputs {
+                let shape = output.fact.shape.as_concrete_finite().map_err(unusable)?;
+                bound(&node.name, shape.as_deref())?;
+            }
+        }
+        let model = model.into_typed().map_err(unusable)?;
+        for node in model.nodes() {
+            for output in &node.outputs {
+                bound(&node.name, output.fact.shape.as_concrete())?;
+            }
+        }
+        let features = check_outputs(&model, spec)?;
+        Ok(Self {
+            model,
+            spec,
+            features,
+        })
+    }
+
+    /// Builds the network in the form `transform`.
+    ///
+    /// # Errors
+    /// A sentence when the library cannot.
+    pub(super) fn build(&self, transform: Transform) -> Result<TractEngine, String> {
+        let build = || {
+            let mut model = self.model.clone();
+            if transform == Transform::Nhwc
+                && let Some(nhwc) = get_transform("conv_nhwc")?
+            {
+                nhwc.transform(&mut model)?;
+            }
+            model.into_optimized()?.into_runnable()
+        };
+        let plan = contained(build)?
+            .map_err(|error| format!("cannot be built in the form {transform} ({error:#})"))?;
+        Ok(TractEngine {
+            plan,
+            spec: self.spec,
+            features: self.features,
+        })
+    }
+}
+
+/// A network in its optimised form.
+pub(super) struct TractEngine {
+    plan: Arc<TypedRunnableModel>,
+    spec: NetworkSpec,
+    features: Option<[usize; 3]>,
+}
+
+impl Engine for TractEngine {
+    fn plan(&self) -> Result<Box<dyn Plan>, EngineError> {
+        Ok(Box::new(TractPlan {
+            state: self.plan.spawn().map_err(failed)?,
+            spec: self.spec,
+        }))
+    }
+
+    fn features(&self) -> Option<[usize; 3]> {
+        self.features
+    }
+}
+
+struct TractPlan {
+    state: TypedSimpleState,
+    spec: NetworkSpec,
+}
+
+impl Plan for TractPlan {
+    fn run(&mut self, tile: ArrayView3<'_, f32>) -> Result<MemberOutput, EngineError> {
+        let expected = self.spec.tile();
+        if tile.shape() != expected {
+            let (channels, rows, columns) = tile.dim();
+            return Err(EngineError::Shape {
+                found: [channels, rows, columns],
+                expected,
+            });
+        }
+        if tile.iter().any(|value| !value.is_finite()) {
+            return Err(EngineError::NotFinite { what: "the tile" });
+        }
+        let [c, h, w] = expected;
+        let input: Vec<f32> = tile.iter().copied().collect();
+        let input = Tensor::from_shape(&[1, c, h, w], &input).map_err(failed)?;
+        let state = &mut self.state;
+        let outputs = contained(|| state.run(tvec!(input.into_tvalue())))
+            .map_err(EngineError::Library)
+            .and_then(|result| result.map_err(failed));
+        if outputs.is_err() {
+            // What a failed run leaves behind is not defined.
+            self.state = self.state.plan().clone().spawn().map_err(failed)?;
+        }
+        outputs.and_then(|outputs| answer(&outputs))
+    }
+}
+
+/// The outputs in the order of [`select_outputs`].
+fn answer(outputs: &[TValue]) -> Result<MemberOutput, EngineError> {
+    let array = |index: usize, what: &'static str| -> Result<Option<ArrayD<f32>>, EngineError> {
+        let Some(value) = outputs.get(index) else {
+            return Ok(None);
+        };
+        let view = value.to_plain_array_view::<f32>().map_err(failed)?;
+        if view.iter().any(|value| !value.is_finite()) {
+            return Err(EngineError::NotFinite { what });
+        }
+        Ok(Some(view.to_owned()))
+    };
+    let shape = |error: ndarray::ShapeError| EngineError::Library(error.to_string());
+    let logits = array(0, LOGITS)?.ok_or_else(|| EngineError::Library("no logits".into()))?;
+    let logits = logits
+        .iter()
+        .copied()
+        .collect::<Vec<_>>()
+        .try_into()
+        .map_err(|_| EngineError::Library("logits are not two numbers".into()))?;
+    let features = array(1, FEATURES)?
+        .map(|array| {
+            array
+                .remove_axis(ndarray::Axis(0))
+                .into_dimensionality::<Ix3>()
+        })
+        .transpose()
+        .map_err(shape)?;
+    let cam_weights = array(2, CAM_WEIGHTS)?
+        .map(|array| array.remove_axis(ndarray::Axis(0)).into_dimensionality())
+        .transpose()
+        .map_err(shape)?;
+    Ok(MemberOutput {
+        logits,
+        features,
+        cam_weights,
+    })
+}
+
+/// Runs what may panic inside the library.
+fn contained<T>(work: impl FnOnce() -> T) -> Result<T, String> {
+    catch_unwind(AssertUnwindSafe(work))
+        .map_err(|_| "made the inference library stop with a defect of its own".to_owned())
+}
+
+fn failed(error: TractError) -> EngineError {
+    EngineError::Library(format!("{error:#}"))
+}
+
+/// Refuses what the library would panic about or what could take memory without bound.
+fn screen(graph: &GraphProto) -> Result<(), String> {
+    if graph.node.len() > NODE_LIMIT {
+        return Err(format!(
+            "has {} nodes and {NODE_LIMIT} are allowed",
+            graph.node.len()
+        ));
+    }
+    let mut known: HashSet<&str> = graph
+        .input
+        .iter()
+        .map(|input| input.name.as_str())
+        .collect();
+    for tensor in &graph.initializer {
+        known.insert(&tensor.name);
+        readable(tensor.data_type, &tensor.name)?;
+    }
+    for node in &graph.node {
+        if !OPERATORS.contains(&node.op_type.as_str()) || !node.domain.is_empty() {
+            return Err(format!(
+                "uses the operator {:?}, which is not one that classifiers of tiles are made of; \
+                 export the network with {}",
+                node.op_type,
+                OPERATORS.join(", ")
+            ));
+        }
+        for attribute in &node.attribute {
+            if let Some(tensor) = &attribute.t {
+                readable(tensor.data_type, &node.name)?;
+            }
+        }
+        if let Some(input) = node
+            .input
+            .iter()
+            .find(|input| !input.is_empty() && !known.contains(input.as_str()))
+        {
+            return Err(format!(
+                "uses the array {input:?} before it is computed; export it again"
+            ));
+        }
+        known.extend(node.output.iter().map(String::as_str));
+    }
+    match graph
+        .output
+        .iter()
+        .find(|output| !known.contains(output.name.as_str()))
+    {
+        Some(output) => Err(format!(
+            "names the output {:?} and does not compute it; export it again",
+            output.name
+        )),
+        None => Ok(()),
+    }
+}
+
+fn readable(data_type: i32, name: &str) -> Result<(), String> {
+    match DataType::try_from(data_type) {
+        Ok(
+            DataType::Float
+            | DataType::Float16
+            | DataType::Double
+            | DataType::Int32
+            | DataType::Int64
+            | DataType::Bool,
+        ) => Ok(()),
+        _ => Err(format!(
+            "stores {name:?} as ONNX data type {data_type}; float16, float32, float64, int32, int64 and \
+             bool are read"
+        )),
+    }
+}
+
+/// The declared input must be able to take a tile.
+fn check_input(graph: &GraphProto, spec: NetworkSpec) -> Result<(), String> {
+    let stored: HashSet<&str> = graph.initializer.iter().map(|t| t.name.as_str()).collect();
+    let inputs: Vec<_> = graph
+        .input
+        .iter()
+        .filter(|input| !stored.contains(input.name.as_str()))
+        .collect();
+    let [c, h, w] = spec.tile();
+    let expected = format!("one input, float32 1×{c}×{h}×{w}, is expected");
+    let [input] = inputs.as_slice() else {
+        return Err(format!("has {} inputs; {expected}", inputs.len()));
+    };
+    let Some(type_proto::Value::TensorType(tensor)) =
+        input.r#type.as_ref().and_then(|t| t.value.as_ref())
+    else {
+        return Err(format!("has an input of no type; {expected}"));
+    };
+    if tensor.elem_type != DataType::Float as i32 {
+        return Err(format!(
+            "has an input of ONNX data type {}; {expected}",
+            tensor.elem_type
+        ));
+    }
+    let Some(shape) = &tensor.shape else {
+        return Ok(());
+    };
+    let declared: Vec<_> = shape
+        .dim
+        .iter()
+        .map(|dim| match &dim.value {
+            Some(tensor_shape_proto::dimension::Value::DimValue(value)) => Some(*value),
+            _ => None,
+        })
+        .collect();
+    let fits = declared.len() == 4
+        && declared
+            .iter()
+            .zip([1, c, h, w])
+            .all(|(declared, wanted)| declared.is_none_or(|d| usize::try_from(d) == Ok(wanted)));
+    if fits {
+        Ok(())
+    } else {
+        let found: Vec<_> = declared
+            .iter()
+            .map(|dim| dim.map_or("?".to_owned(), |d| d.to_string()))
+            .collect();
+        Err(format!(
+            "takes {} and the manifest's tiles are 1×{c}×{h}×{w}; use the network that the manifest was \
+             made with",
+            found.join("×")
+        ))
+    }
+}
+
+/// Positions in the file of the outputs that are computed.
+fn select_outputs(graph: &GraphProto, spec: NetworkSpec) -> Result<Vec<usize>, String> {
+    let names: &[&str] = if spec.cam {
+        &[LOGITS, FEATURES, CAM_WEIGHTS]
+    } else {
+        &[LOGITS]
+    };
+    names
+        .iter()
+        .map(|name| {
+            graph
+                .output
+                .iter()
+                .position(|output| output.name == *name)
+                .ok_or_else(|| {
+                    let hint = if *name == LOGITS {
+                        "export it with that output"
+                    } else {
+                        "export it with that output, or set `cam` to false to use it for labels only"
+                    };
+                    format!("has no output `{name}`; {hint}")
+                })
+        })
+        .collect()
+}
+
+/// Shapes of the outputs; gives that of the features.
+fn check_outputs(model: &TypedModel, spec: NetworkSpec) -> Result<Option<[usize; 3]>, String> {
+    let shape = |index: usize, name: &str| -> Result<Vec<usize>, String> {
+        let fact = model
+            .output_fact(index)
+            .map_err(|error| format!("has no usable output `{name}` ({error})"))?;
+        match fact.shape.as_concrete() {
+            Some(shape) if fact.datum_type == f32::datum_type() => Ok(shape.to_vec()),
+            _ => Err(format!(
+                "gives `{name}` as {fact:?}; float32 of a fixed shape is expected"
+            )),
+        }
+    };
+    let logits = shape(0, LOGITS)?;
+    if logits != [1, 2] {
+        return Err(format!(
+            "gives `logits` of shape {logits:?}; [1, 2] is expected, one for each class"
+        ));
+    }
+    if !spec.cam {
+        return Ok(None);
+    }
+    let features = shape(1, FEATURES)?;
+    let &[1, c, h, w] = features.as_slice() else {
+        return Err(format!(
+            "gives `features` of shape {features:?}; [1, features, rows, columns] is expected"
+        ));
+    };
+    let cam_weights = shape(2, CAM_WEIGHTS)?;
+    if cam_weights != [1, 2, c] {
+        return Err(format!(
+            "gives `cam_weights` of shape {cam_weights:?}; [1, 2, {c}] is expected"
+        ));
+    }
+    Ok(Some([c, h, w]))
+}
+
+fn bound(name: &str, shape: Option<&[usize]>) -> Result<(), String> {
+    let Some(shape) = shape else {
+        return Ok(());
+    };
+    let elements = shape
+        .iter()
+        .try_fold(1_usize, |product, dim| product.checked_mul(*dim));
+    match elements {
+        Some(elements) if elements <= ARRAY_LIMIT => Ok(()),
+        _ => Err(format!(
+            "computes the array {name:?} of shape {shape:?}; at most {ARRAY_LIMIT} elements are allowed"
+        )),
+    }
+}

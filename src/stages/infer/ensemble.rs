@@ -1,0 +1,239 @@
+//! An ensemble in memory.
+
+use std::{fmt, path::Path};
+
+use ndarray::ArrayView3;
+use senescope_hal::Clock;
+
+use super::{
+    Engine, EngineOptions, EnsembleError, MANIFEST_LIMIT, Manifest, MemberEntry, MemberOutput,
+    NetworkSpec, Plan, Timing, Transform, TransformChoice,
+    choose::measure,
+    engine::Network,
+    file::{read_bounded, read_verified, sha256_hex},
+    golden::Golden,
+    ood::OodReference,
+};
+
+/// A loaded ensemble. Shared by threads.
+pub struct Ensemble {
+    manifest: Manifest,
+    digest: String,
+    members: Vec<Member>,
+    ood: Option<OodReference>,
+    golden: Golden,
+}
+
+/// One loaded network.
+pub struct Member {
+    entry: MemberEntry,
+    engine: Box<dyn Engine>,
+    transform: Transform,
+    timing: Option<Timing>,
+}
+
+impl Member {
+    /// Its name, file and digest.
+    pub fn entry(&self) -> &MemberEntry {
+        &self.entry
+    }
+
+    /// The form in which it is computed.
+    pub fn transform(&self) -> Transform {
+        self.transform
+    }
+
+    /// What the choice of the form was measured by; `None` when the form was given.
+    pub fn timing(&self) -> Option<Timing> {
+        self.timing
+    }
+
+    /// Features, rows and columns of its last map; `None` when it is used for labels only.
+    pub fn features(&self) -> Option<[usize; 3]> {
+        self.engine.features()
+    }
+
+    fn load(
+        folder: &Path,
+        entry: &MemberEntry,
+        spec: NetworkSpec,
+        options: &EngineOptions,
+        clock: &dyn Clock,
+    ) -> Result<Self, EnsembleError> {
+        let path = folder.join(&entry.file);
+        let bytes = read_verified(&path, &entry.sha256)?;
+        let unusable = |reason| EnsembleError::Member {
+            path: path.clone(),
+            reason,
+        };
+        let network = Network::read(&bytes, spec).map_err(unusable)?;
+        let build = |transform| network.build(transform).map_err(unusable);
+        let (engine, transform, timing) = match options.transform {
+            TransformChoice::Plain => (build(Transform::Plain)?, Transform::Plain, None),
+            TransformChoice::Nhwc => (build(Transform::Nhwc)?, Transform::Nhwc, None),
+            TransformChoice::Auto => {
+                let (plain, nhwc) = (build(Transform::Plain)?, build(Transform::Nhwc)?);
+                let timing = plain
+                    .plan()
+                    .and_then(|plain| Ok((plain, nhwc.plan()?)))
+                    .and_then(|(mut plain, mut nhwc)| measure(&mut *plain, &mut *nhwc, spec, clock))
+                    .map_err(|source| EnsembleError::Run {
+                        member: entry.name.clone(),
+                        source,
+                    })?;
+                let transform = timing.choice();
+                let engine = match transform {
+                    Transform::Plain => plain,
+                    Transform::Nhwc => nhwc,
+                };
+                (engine, transform, Some(timing))
+            }
+        };
+        Ok(Self {
+            entry: entry.clone(),
+            engine: Box::new(engine),
+            transform,
+            timing,
+        })
+    }
+}
+
+impl Ensemble {
+    /// Reads the ensemble in `folder`: the manifest, then each file that it names, refused unless its
+    /// digest is right. The golden vectors are read but not run: see [`check_golden`](super::check_golden).
+    ///
+    /// # Errors
+    /// When a file is missing, too large, changed, or not of the form that the manifest says.
+    pub fn load(
+        folder: &Path,
+        options: &EngineOptions,
+        clock: &dyn Clock,
+    ) -> Result<Self, EnsembleError> {
+        let path = folder.join("manifest.json");
+        let bytes = read_bounded(&path, MANIFEST_LIMIT)?;
+        let manifest = Manifest::parse(&bytes, &path)?;
+        let members = manifest
+            .members
+            .iter()
+            .map(|entry| {
+                let spec = NetworkSpec {
+                    channels: manifest.channels.len(),
+                    pixels: manifest.tile.pixels,
+                    cam: entry.cam,
+                };
+                Member::load(folder, entry, spec, options, clock)
+            })
+            .collect::<Result<Vec<_>, _>>()?;
+        let ood = manifest
+            .ood
+            .as_ref()
+            .map(|entry| {
+                let path = folder.join(&entry.file);
+                let bytes = read_verified(&path, &entry.sha256)?;
+                let widths: Vec<_> = members
+                    .iter()
+                    .map(|member| {
+                        let features = member.features().map_or(0, |[count, _, _]| count);
+                        (member.entry.name.as_str(), features)
+                    })
+                    .collect();
+                OodReference::read(bytes, &path, &widths, entry.limit)
+            })
+            .transpose()?;
+        let golden_path = folder.join(&manifest.golden.file);
+        let golden = Golden::read(
+            read_verified(&golden_path, &manifest.golden.sha256)?,
+            &golden_path,
+            &manifest,
+            &members,
+        )?;
+        Ok(Self {
+            digest: sha256_hex(&bytes),
+            manifest,
+            members,
+            ood,
+            golden,
+        })
+    }
+
+    /// What the ensemble is.
+    pub fn manifest(&self) -> &Manifest {
+        &self.manifest
+    }
+
+    /// The sha256 of the manifest's bytes in hexadecimal: the `model` of messages. Since the manifest has
+    /// the digest of every file, it identifies the whole ensemble.
+    pub fn digest(&self) -> &str {
+        &self.digest
+    }
+
+    /// The networks in the manifest's order.
+    pub fn members(&self) -> &[Member] {
+        &self.members
+    }
+
+    /// A state of every network for one thread.
+    ///
+    /// # Errors
+    /// When the inference library cannot make one.
+    pub fn worker(&self) -> Result<Worker, EnsembleError> {
+        let plans = self
+            .members
+            .iter()
+            .map(|member| {
+                let name = member.entry.name.clone();
+                match member.engine.plan() {
+                    Ok(plan) => Ok((name, plan)),
+                    Err(source) => Err(EnsembleError::Run {
+                        member: name,
+                        source,
+                    }),
+                }
+            })
+            .collect::<Result<_, _>>()?;
+        Ok(Worker { plans })
+    }
+
+    /// Distance of a tile from the training set in units of the manifest's limit, from the outputs of
+    /// all members; `None` when the ensemble has no reference.
+    pub fn ood(&self, outputs: &[MemberOutput]) -> Option<f32> {
+        self.ood.as_ref()?.distance(outputs)
+    }
+
+    pub(super) fn golden(&self) -> &Golden {
+        &self.golden
+    }
+}
+
+impl fmt::Debug for Ensemble {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Ensemble")
+            .field("name", &self.manifest.name)
+            .field("version", &self.manifest.version)
+            .field("digest", &self.digest)
+            .finish_non_exhaustive()
+    }
+}
+
+/// One thread's state of every network.
+pub struct Worker {
+    plans: Vec<(String, Box<dyn Plan>)>,
+}
+
+impl Worker {
+    /// What each member says of a tile of channels × rows × columns, in the manifest's order.
+    ///
+    /// # Errors
+    /// When a member fails; the worker can be used for the next tile.
+    pub fn run(&mut self, tile: ArrayView3<'_, f32>) -> Result<Vec<MemberOutput>, EnsembleError> {
+        self.plans
+            .iter_mut()
+            .map(|(member, plan)| {
+                plan.run(tile).map_err(|source| EnsembleError::Run {
+                    member: member.clone(),
+                    source,
+                })
+            })
+            .collect()
+    }
+}

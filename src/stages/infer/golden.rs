@@ -1,0 +1,225 @@
+//! Golden vectors: what each member computed when the ensemble was made, by another implementation.
+//!
+//! `golden.npz` has `tiles` (G × channels × rows × columns) and for each member `<name>.logits` (G × 2)
+//! and, when it can be explained, `<name>.cam_weights` (G × 2 × features) and `<name>.map` (G × rows ×
+//! columns): the final Grad-CAM of class `senescent`. The daemon is not ready before they are reproduced.
+
+use std::path::Path;
+
+use ndarray::{Array2, Array3, Array4, ArrayView, Dimension, Ix4};
+use serde::Serialize;
+
+use super::{Ensemble, EnsembleError, Manifest, Member, MemberOutput, npz::Npz};
+use crate::stages::explain::grad_cam;
+
+/// What is allowed: for logits as they are, for weights and maps in units of their greatest magnitude.
+pub const TOLERANCE: f64 = 1e-4;
+/// Most golden tiles of an ensemble.
+const TILES: usize = 64;
+
+/// The expected vectors.
+pub(super) struct Golden {
+    tiles: Array4<f32>,
+    members: Vec<Expected>,
+}
+
+struct Expected {
+    logits: Array2<f32>,
+    cam: Option<(Array3<f32>, Array3<f32>)>,
+}
+
+/// The worst deviation of one quantity.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+pub struct Deviation {
+    /// Index of the golden tile.
+    pub tile: usize,
+    /// How far off; logits as they are, weights and maps in units of their greatest magnitude.
+    pub value: f64,
+}
+
+/// How far a member is from its golden vectors.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct GoldenDeviation {
+    /// The member.
+    pub member: String,
+    /// Of the logits.
+    pub logits: Deviation,
+    /// Of the Grad-CAM weights; `None` when the member is for labels only.
+    pub cam_weights: Option<Deviation>,
+    /// Of the final map; `None` when the member is for labels only.
+    pub map: Option<Deviation>,
+}
+
+impl GoldenDeviation {
+    /// Refuses a deviation above [`TOLERANCE`].
+    fn judge(&self) -> Result<(), EnsembleError> {
+        [
+            ("a logit", Some(self.logits)),
+            ("a Grad-CAM weight", self.cam_weights),
+            ("the map", self.map),
+        ]
+        .into_iter()
+        .filter_map(|(quantity, deviation)| Some((quantity, deviation?)))
+        .try_for_each(|(quantity, deviation)| {
+            // Not `>`, so that a NaN is refused.
+            if deviation.value <= TOLERANCE {
+                return Ok(());
+            }
+            Err(EnsembleError::Golden {
+                member: self.member.clone(),
+                tile: deviation.tile,
+                quantity,
+                deviation: deviation.value,
+                tolerance: TOLERANCE,
+            })
+        })
+    }
+
+    /// Every deviation is at most [`TOLERANCE`].
+    pub fn within_tolerance(&self) -> bool {
+        self.judge().is_ok()
+    }
+}
+
+impl Golden {
+    pub(super) fn read(
+        bytes: Vec<u8>,
+        path: &Path,
+        manifest: &Manifest,
+        members: &[Member],
+    ) -> Result<Self, EnsembleError> {
+        let mut npz = Npz::open(bytes, path)?;
+        let tiles = npz.array::<Ix4>("tiles")?;
+        let (count, channels, rows, columns) = tiles.dim();
+        let pixels = manifest.tile.pixels;
+        if !(1..=TILES).contains(&count)
+            || (channels, rows, columns) != (manifest.channels.len(), pixels, pixels)
+        {
+            let reason = format!(
+                "it has shape {:?}; 1 to {TILES} tiles of the manifest's shape are expected",
+                tiles.shape()
+            );
+            return Err(npz.wrong("tiles", &reason));
+        }
+        let members = members
+            .iter()
+            .map(|member| {
+                let name = &member.entry().name;
+                let cam = member
+                    .features()
+                    .map(|[features, _, _]| {
+                        Ok((
+                            npz.array_of(&format!("{name}.cam_weights"), &[count, 2, features])?,
+                            npz.array_of(&format!("{name}.map"), &[count, pixels, pixels])?,
+                        ))
+                    })
+                    .transpose()?;
+                let logits = npz.array_of(&format!("{name}.logits"), &[count, 2])?;
+                Ok(Expected { logits, cam })
+            })
+            .collect::<Result<_, _>>()?;
+        Ok(Self { tiles, members })
+    }
+
+    pub(super) fn tiles(&self) -> usize {
+        self.tiles.dim().0
+    }
+}
+
+impl Expected {
+    fn compare(
+        &self,
+        tile: usize,
+        output: &MemberOutput,
+        senescent: usize,
+        deviation: &mut GoldenDeviation,
+    ) {
+        let raise = |slot: &mut Deviation, value: f64| {
+            // A NaN stays: nothing is greater.
+            if value > slot.value || value.is_nan() {
+                *slot = Deviation { tile, value };
+            }
+        };
+        let logits = ArrayView::from(&output.logits);
+        let expected = self.logits.index_axis(ndarray::Axis(0), tile);
+        raise(&mut deviation.logits, greatest_difference(logits, expected));
+        let (Some((weights, maps)), Some(found)) = (&self.cam, &output.cam_weights) else {
+            return;
+        };
+        let weights = weights.index_axis(ndarray::Axis(0), tile);
+        let map = maps.index_axis(ndarray::Axis(0), tile);
+        raise(
+            deviation.cam_weights.get_or_insert_default(),
+            greatest_difference(found.view(), weights) / greatest(weights),
+        );
+        let found = grad_cam(output, senescent, map.nrows());
+        raise(
+            deviation.map.get_or_insert_default(),
+            found.map_or(f64::NAN, |found| {
+                greatest_difference(found.values.view(), map) / greatest(map)
+            }),
+        );
+    }
+}
+
+fn greatest_difference<D: Dimension>(a: ArrayView<'_, f32, D>, b: ArrayView<'_, f32, D>) -> f64 {
+    a.iter()
+        .zip(b)
+        .map(|(a, b)| (f64::from(*a) - f64::from(*b)).abs())
+        .fold(0.0, f64::max)
+}
+
+/// The greatest magnitude, for relative deviations; 1 when all are 0.
+fn greatest<D: Dimension>(array: ArrayView<'_, f32, D>) -> f64 {
+    match array
+        .iter()
+        .map(|value| f64::from(value.abs()))
+        .fold(0.0, f64::max)
+    {
+        0.0 => 1.0,
+        greatest => greatest,
+    }
+}
+
+/// Runs the first `limit` golden tiles (at least one) and compares.
+pub(super) fn deviations(
+    ensemble: &Ensemble,
+    limit: usize,
+) -> Result<Vec<GoldenDeviation>, EnsembleError> {
+    let golden = ensemble.golden();
+    let senescent = ensemble.manifest().senescent();
+    let mut worker = ensemble.worker()?;
+    let mut deviations: Vec<_> = ensemble
+        .members()
+        .iter()
+        .map(|member| GoldenDeviation {
+            member: member.entry().name.clone(),
+            logits: Deviation::default(),
+            cam_weights: None,
+            map: None,
+        })
+        .collect();
+    for (index, tile) in golden.tiles.outer_iter().enumerate().take(limit.max(1)) {
+        let outputs = worker.run(tile)?;
+        for ((expected, output), deviation) in
+            golden.members.iter().zip(&outputs).zip(&mut deviations)
+        {
+            expected.compare(index, output, senescent, deviation);
+        }
+    }
+    Ok(deviations)
+}
+
+/// Runs the first `limit` golden tiles (at least one) and refuses the ensemble when a member does not
+/// reproduce its vectors.
+///
+/// # Errors
+/// When a deviation is above [`TOLERANCE`] or a member fails.
+pub fn check_golden(
+    ensemble: &Ensemble,
+    limit: usize,
+) -> Result<Vec<GoldenDeviation>, EnsembleError> {
+    let deviations = deviations(ensemble, limit)?;
+    deviations.iter().try_for_each(GoldenDeviation::judge)?;
+    Ok(deviations)
+}

@@ -1,0 +1,34 @@
+//! The ensemble: its folder, its networks and what they say of a tile.
+//!
+//! [`Ensemble::load`] reads a folder once; its manifest names every file with its digest. [`Ensemble::worker`]
+//! gives each thread its own state of every network. What is said of a cell from the members' outputs is
+//! the business of [`combine`](super::combine) and [`explain`](super::explain).
+//!
+//! Not done here: threads, queues, batches (one tile at a time is as fast and makes a result independent
+//! of its neighbours), training.
+
+mod check;
+mod choose;
+mod engine;
+mod ensemble;
+mod error;
+mod file;
+mod golden;
+mod manifest;
+mod npz;
+mod ood;
+mod plan;
+#[cfg(test)]
+pub(crate) mod testing;
+mod validate;
+
+pub use check::{CheckReport, MemberReport, check};
+pub use choose::{EngineOptions, Timing, TransformChoice};
+pub use ensemble::{Ensemble, Member, Worker};
+pub use error::{EngineError, EnsembleError};
+pub use golden::{Deviation, GoldenDeviation, TOLERANCE, check_golden};
+pub use manifest::{
+    AbstainBand, FileEntry, MANIFEST_LIMIT, Manifest, MemberEntry, Normalisation, OodEntry,
+    PROLIFERATING, Rule, SENESCENT, TileSpec, Training,
+};
+pub use plan::{Engine, MemberOutput, NetworkSpec, Plan, Transform};
