@@ -109,12 +109,12 @@ def differences(committed: dict[str, np.ndarray], found: dict[str, np.ndarray]) 
     return sentences
 
 
-def choose(tiles: np.ndarray, classes: np.ndarray, seed: int) -> np.ndarray:
-    """Choose as many tiles of each class, at random."""
+def choose(classes: np.ndarray, seed: int) -> np.ndarray:
+    """Return the indices of as many tiles of each class, at random."""
     rng = np.random.default_rng(seed)
     each = GOLDEN_TILES // len(CLASSES)
     index = [rng.choice(np.flatnonzero(classes == k), each, replace=False) for k in (0, 1)]
-    return np.array(tiles[np.concatenate(index)], dtype=np.float32)
+    return np.concatenate(index)
 
 
 def main() -> int:
@@ -140,7 +140,7 @@ def main() -> int:
         from .tiles import load
 
         table = load(options.tiles).labelled()
-        tiles = choose(table.tiles, table.classes, options.seed)
+        tiles = table.batch(choose(table.classes, options.seed))
     npz.write(path, compute(options.ensemble, tiles))
     print(f"{path}: {GOLDEN_TILES} tiles")
     return 0

@@ -1,0 +1,130 @@
+"""The report: how good the shipped ensemble is on dishes that no member has seen.
+
+Beside the ensemble stands the oracle, which knows the true phenotype that the simulator drew
+for each cell; the classes overlap, so that not even the oracle is always right.
+"""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from . import npz
+from .combine import combine
+from .contract import ABSTAIN, CLASSES, ENSEMBLE_DIR
+from .corrupt import CORRUPTIONS
+from .manifest import read_json, write_json
+from .metrics import judge
+from .ood import of_member, score
+from .predict import answer, session
+from .tiles import UNKNOWN, Tiles, load
+
+CORRUPTED_TILES = 200
+
+
+def mean_score(pooled: dict[str, np.ndarray], statistics: dict[str, np.ndarray]) -> np.ndarray:
+    """Return the out-of-distribution score, averaged over members."""
+    scores = [score(values, of_member(statistics, name)) for name, values in pooled.items()]
+    return np.mean(scores, axis=0)
+
+
+def confusion(classes: np.ndarray, p: np.ndarray) -> dict[str, dict[str, int]]:
+    """Count tiles by true class and decided class."""
+    decided = (p > 0.5).astype(int)
+    return {
+        true: {
+            found: int(((classes == i) & (decided == j)).sum()) for j, found in enumerate(CLASSES)
+        }
+        for i, true in enumerate(CLASSES)
+    }
+
+
+def abstention(classes: np.ndarray, p: np.ndarray) -> dict[str, float]:
+    """Return the share of cells labelled uncertain and the accuracy on the others."""
+    uncertain = (p > ABSTAIN["low"]) & (p < ABSTAIN["high"])
+    right = (p > 0.5) == (classes == 1)
+    return {
+        **ABSTAIN,
+        "share_uncertain": float(uncertain.mean()),
+        "accuracy_of_certain": float(right[~uncertain].mean()),
+    }
+
+
+def flagged(
+    tiles: Tiles,
+    ensemble: Path,
+    statistics: dict[str, np.ndarray],
+    limit: float,
+    seed: int,
+    threads: int,
+) -> dict[str, float]:
+    """Return for each corruption the share of tiles that exceed the limit."""
+    rng = np.random.default_rng(seed)
+    chosen = rng.choice(len(tiles), min(CORRUPTED_TILES, len(tiles)), replace=False)
+    batch = tiles.batch(chosen)
+    members = {path.stem: session(path, threads) for path in sorted(ensemble.glob("*.onnx"))}
+    shares = {}
+    for name, corruption in CORRUPTIONS.items():
+        changed = corruption(batch, rng).astype(np.float32)
+        pooled = {member: answer(opened, changed)[1] for member, opened in members.items()}
+        shares[name] = float((mean_score(pooled, statistics) > limit).mean())
+    return shares
+
+
+def main() -> None:
+    """Judge an ensemble on held-out tiles; write report.json."""
+    parser = argparse.ArgumentParser(description=main.__doc__)
+    parser.add_argument("--ensemble", type=Path, default=ENSEMBLE_DIR)
+    parser.add_argument("--tiles", type=Path, required=True, help="held-out dishes")
+    parser.add_argument("--predictions", type=Path, required=True, help="on the held-out tiles")
+    parser.add_argument("--calibration", type=Path, required=True)
+    parser.add_argument("--ood", type=Path, required=True)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--threads", type=int, default=2)
+    options = parser.parse_args()
+
+    everything = load(options.tiles)
+    known = everything.classes != UNKNOWN
+    tiles = everything.labelled()
+    answers = {p.stem: npz.read(p) for p in sorted(options.predictions.glob("*.npz"))}
+    logits = {name: arrays["logits"][known] for name, arrays in answers.items()}
+    temperature = read_json(options.calibration)["temperature"]
+    limit = read_json(options.ood)["limit"]
+    statistics = npz.read(options.ensemble / "ood.npz")
+    p = combine(list(logits.values()), temperature)
+    pooled = {name: arrays["pooled"][known] for name, arrays in answers.items()}
+
+    report: dict[str, Any] = {
+        "held_out": {
+            "tiles": len(tiles),
+            "dishes": len(np.unique(tiles.dishes)),
+            "instruments": len(np.unique(tiles.instruments)),
+            "share_senescent": float((tiles.classes == 1).mean()),
+            "tiles_of_unknown_class": int((~known).sum()),
+        },
+        "ensemble": judge(tiles.classes, p, tiles.dishes, options.seed),
+        "members": {
+            name: judge(tiles.classes, combine([values], temperature), tiles.dishes, options.seed)
+            for name, values in logits.items()
+        },
+        "confusion": confusion(tiles.classes, p),
+        "abstention": abstention(tiles.classes, p),
+        "outside_training_set": {
+            "held_out": float((mean_score(pooled, statistics) > limit).mean()),
+            **flagged(tiles, options.ensemble, statistics, limit, options.seed, options.threads),
+        },
+    }
+    seen = np.isfinite(tiles.p_oracle)
+    if seen.any():
+        truth = tiles.take(seen)
+        report["oracle"] = judge(truth.classes, truth.p_oracle, truth.dishes, options.seed)
+    write_json(options.ensemble / "report.json", report)
+    for name in ("ensemble", "oracle"):
+        if name in report:
+            row = report[name]["accuracy"]
+            print(f"{name}: accuracy {row['value']:.3f} ({row['low']:.3f} to {row['high']:.3f})")
+
+
+if __name__ == "__main__":
+    main()

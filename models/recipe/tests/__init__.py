@@ -1,0 +1,1 @@
+"""Tests of the recipe; they need no trained member and run in seconds."""
