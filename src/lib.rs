@@ -5,6 +5,7 @@
 //! `cli → pipeline → stages → domain`, with `control` and `telemetry` used by `pipeline`.
 #![cfg_attr(test, allow(clippy::expect_used, clippy::panic, clippy::unwrap_used))]
 
+pub mod control;
 pub mod domain;
 pub mod stages;
 pub mod telemetry;

@@ -4,3 +4,4 @@
 pub mod combine;
 pub mod explain;
 pub mod infer;
+pub mod publish;

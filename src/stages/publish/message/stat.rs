@@ -1,0 +1,104 @@
+//! Counters and signs of life.
+
+use std::{collections::BTreeMap, fmt};
+
+use serde::{Deserialize, Serialize};
+
+use crate::{stages::publish::message::Kind, telemetry::EdgeCounts};
+
+/// Latency of one stage since the run began, in nanoseconds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Percentiles {
+    /// Measurements.
+    pub count: u64,
+    /// Median.
+    pub p50_ns: u64,
+    /// 95th percentile.
+    pub p95_ns: u64,
+    /// 99th percentile.
+    pub p99_ns: u64,
+    /// Largest.
+    pub max_ns: u64,
+}
+
+/// How full a queue is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Depth {
+    /// Items waiting.
+    pub items: u64,
+    /// Bytes waiting.
+    pub bytes: u64,
+    /// Most bytes that may wait.
+    pub limit_bytes: u64,
+}
+
+/// Counters of the pipeline: every second, and at the end of a run.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stat {
+    /// Frames of which at least one row was seen in this run.
+    pub frames: u64,
+    /// Every edge of the pipeline.
+    pub edges: Vec<EdgeCounts>,
+    /// Latency by stage.
+    pub latency: BTreeMap<String, Percentiles>,
+    /// Queues.
+    pub queues: BTreeMap<String, Depth>,
+}
+
+/// Where the daemon is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RunState {
+    /// Nothing runs.
+    #[default]
+    Idle,
+    /// A run is prepared.
+    Armed,
+    /// Scanning.
+    Running,
+    /// The scan is over; what was scanned is being classified.
+    Draining,
+    /// The run failed.
+    Fault,
+}
+
+impl RunState {
+    /// The name that is published.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Idle => "idle",
+            Self::Armed => "armed",
+            Self::Running => "running",
+            Self::Draining => "draining",
+            Self::Fault => "fault",
+        }
+    }
+}
+
+impl fmt::Display for RunState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// Connected subscribers, as the sockets see them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Listeners {
+    /// Of labels.
+    pub labels: u64,
+    /// Of maps.
+    pub maps: u64,
+}
+
+/// Sign of life, every second. The first one that arrives proves that a subscription is live.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Heartbeat {
+    /// The last number of each kind that was assigned before this message; 0 for none.
+    pub last_seq: BTreeMap<Kind, u64>,
+    /// Messages shed before the sockets since the daemon started.
+    pub shed: u64,
+    /// Where the daemon is.
+    pub state: RunState,
+    /// Connected subscribers.
+    pub listeners: Listeners,
+}
