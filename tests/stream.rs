@@ -33,7 +33,7 @@ fn publish_run(outbox: &Outbox, cells: u32) -> RunEnd {
     for id in 0..cells {
         let cell = cell(u64::from(id / 10), id % 10);
         let acquired = Some(HostInstant(u64::from(id)));
-        let label = LabelMessage::new(&cell, &verdict(0.9), 0.4, acquired, [].into());
+        let label = LabelMessage::new(&cell, &verdict(0.9), 0.4, acquired, None);
         let label_seq = outbox.label(label).unwrap();
         let window = TileWindow {
             x: -1.5,
@@ -168,7 +168,7 @@ async fn a_late_joiner_misses_nothing_between_snapshot_and_stream() {
             if id == 500 {
                 go_on.recv().unwrap();
             }
-            let label = LabelMessage::new(&cell(0, id), &verdict(0.1), 0.4, None, [].into());
+            let label = LabelMessage::new(&cell(0, id), &verdict(0.1), 0.4, None, None);
             outbox.label(label).unwrap();
         }
         outbox.run_end(report(Finish::Completed)).unwrap()

@@ -18,7 +18,7 @@ pub use cam::{CamMessage, DTYPE};
 pub use header::{Header, Kind, Message, VERSION};
 pub use label::{CLASSES, LabelMessage};
 pub use run::{Finish, Run, RunEnd, RunReport, RunStart, Total};
-pub use stat::{Depth, Heartbeat, Listeners, Percentiles, RunState, Stat};
+pub use stat::{Depth, Heartbeat, Listeners, RunState, Stat};
 
 /// A message could not be written or read.
 #[derive(Debug, thiserror::Error)]

@@ -4,22 +4,10 @@ use std::{collections::BTreeMap, fmt};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{stages::publish::message::Kind, telemetry::EdgeCounts};
-
-/// Latency of one stage since the run began, in nanoseconds.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Percentiles {
-    /// Measurements.
-    pub count: u64,
-    /// Median.
-    pub p50_ns: u64,
-    /// 95th percentile.
-    pub p95_ns: u64,
-    /// 99th percentile.
-    pub p99_ns: u64,
-    /// Largest.
-    pub max_ns: u64,
-}
+use crate::{
+    stages::publish::message::Kind,
+    telemetry::{EdgeCounts, LatencyReport},
+};
 
 /// How full a queue is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,14 +21,14 @@ pub struct Depth {
 }
 
 /// Counters of the pipeline: every second, and at the end of a run.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Stat {
     /// Frames of which at least one row was seen in this run.
     pub frames: u64,
     /// Every edge of the pipeline.
     pub edges: Vec<EdgeCounts>,
-    /// Latency by stage.
-    pub latency: BTreeMap<String, Percentiles>,
+    /// Latency of the run's labels by stage.
+    pub latency: LatencyReport,
     /// Queues.
     pub queues: BTreeMap<String, Depth>,
 }
