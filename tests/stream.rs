@@ -33,7 +33,7 @@ fn publish_run(outbox: &Outbox, cells: u32) -> RunEnd {
     for id in 0..cells {
         let cell = cell(u64::from(id / 10), id % 10);
         let acquired = Some(HostInstant(u64::from(id)));
-        let label = LabelMessage::new(&cell, &verdict(0.9), 0.4, acquired, None);
+        let label = LabelMessage::new(&cell, &verdict(0.9), 0.4, acquired, [].into());
         let label_seq = outbox.label(label).unwrap();
         let window = TileWindow {
             x: -1.5,
@@ -155,11 +155,11 @@ async fn a_late_joiner_misses_nothing_between_snapshot_and_stream() {
     let publisher = Publisher::bind(&config(), Arc::new(SystemClock))
         .await
         .unwrap();
-    let control = control::serve(
+    let control = tokio::spawn(control::serve(
         publisher.control(),
         publisher.outbox(),
         Box::new(|| Err("nothing runs".to_owned())),
-    );
+    ));
     let (joined, go_on) = std::sync::mpsc::sync_channel(1);
     let outbox = publisher.outbox();
     let publishing = std::thread::spawn(move || {
@@ -168,7 +168,7 @@ async fn a_late_joiner_misses_nothing_between_snapshot_and_stream() {
             if id == 500 {
                 go_on.recv().unwrap();
             }
-            let label = LabelMessage::new(&cell(0, id), &verdict(0.1), 0.4, None, None);
+            let label = LabelMessage::new(&cell(0, id), &verdict(0.1), 0.4, None, [].into());
             outbox.label(label).unwrap();
         }
         outbox.run_end(report(Finish::Completed)).unwrap()
@@ -210,7 +210,7 @@ async fn a_late_joiner_misses_nothing_between_snapshot_and_stream() {
             last = header.seq;
         }
     }
-    drop(control);
+    control.abort();
     publisher.close().await;
 }
 
@@ -237,11 +237,11 @@ async fn hostile_bytes_on_every_port_change_nothing() {
     let publisher = Publisher::bind(&config(), Arc::new(SystemClock))
         .await
         .unwrap();
-    let _control = control::serve(
+    let _control = tokio::spawn(control::serve(
         publisher.control(),
         publisher.outbox(),
         Box::new(|| Err("nothing runs".to_owned())),
-    );
+    ));
     let endpoints = [
         publisher.labels().to_owned(),
         publisher.maps().to_owned(),

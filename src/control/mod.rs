@@ -17,4 +17,4 @@ mod answer;
 mod server;
 
 pub use answer::{Status, StopRun};
-pub use server::{Control, serve};
+pub use server::serve;

@@ -1,9 +1,11 @@
 //! The verdict on one cell.
 
+use std::collections::BTreeMap;
+
 use senescope_hal::HostInstant;
 use serde::{Deserialize, Serialize};
 
-use crate::domain::{Cell, CellFlags, Label, Latency, Verdict};
+use crate::domain::{Cell, CellFlags, Label, Verdict};
 
 /// Names of the classes in the order of `p`, `p_raw` and the rows of `members`.
 pub const CLASSES: [&str; 2] = ["proliferating", "senescent"];
@@ -44,8 +46,8 @@ pub struct LabelMessage {
     pub abstain: bool,
     /// What is unusual.
     pub flags: CellFlags,
-    /// How long each part of the way took; null when time has no meaning, as in a replay at full speed.
-    pub latency_ns: Option<Latency>,
+    /// Nanoseconds spent in each stage.
+    pub latency_ns: BTreeMap<String, u64>,
     /// Becomes the header's `t_acq_ns`.
     #[serde(skip)]
     pub t_acq_ns: Option<HostInstant>,
@@ -58,7 +60,7 @@ impl LabelMessage {
         verdict: &Verdict,
         pixel_size_um: f64,
         acquired: Option<HostInstant>,
-        latency_ns: Option<Latency>,
+        latency_ns: BTreeMap<String, u64>,
     ) -> Self {
         Self {
             frame: cell.frame,

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     stages::publish::message::Kind,
-    telemetry::{EdgeCounts, LatencyReport},
+    telemetry::{EdgeCounts, Percentiles},
 };
 
 /// How full a queue is.
@@ -25,10 +25,12 @@ pub struct Depth {
 pub struct Stat {
     /// Frames of which at least one row was seen in this run.
     pub frames: u64,
+    /// Labels of this run that left before the last row of their frame had been received.
+    pub labels_before_frame_end: u64,
     /// Every edge of the pipeline.
     pub edges: Vec<EdgeCounts>,
     /// Latency of the run's labels by stage.
-    pub latency: LatencyReport,
+    pub latency: BTreeMap<String, Percentiles>,
     /// Queues.
     pub queues: BTreeMap<String, Depth>,
 }
