@@ -5,3 +5,4 @@ pub mod combine;
 pub mod explain;
 pub mod infer;
 pub mod publish;
+pub mod tile;
