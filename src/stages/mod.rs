@@ -1,8 +1,11 @@
 //! One verb, one file, one pure step: no channels, no clocks, no sockets (but for `publish`, whose
 //! object is the socket).
 
+pub mod assemble;
 pub mod combine;
+pub mod correct;
 pub mod explain;
 pub mod infer;
 pub mod publish;
+pub mod segment;
 pub mod tile;

@@ -1,0 +1,166 @@
+//! The frame that is being assembled.
+
+use ndarray::{Array2, ArrayView2};
+use senescope_hal::{ChannelMask, ScanActual, Strip};
+
+use super::expected_channels;
+
+/// The counts of one frame as acquired, channel by channel, and which of its rows are there.
+///
+/// It is filled from the top; samples of rows that are missing or not yet there are zero.
+#[derive(Clone, Debug)]
+pub struct FrameBuffer {
+    frame: u64,
+    field: u32,
+    planes: Vec<Array2<u16>>,
+    present: Vec<ChannelMask>,
+    expected: ChannelMask,
+    width: u32,
+}
+
+impl FrameBuffer {
+    pub(super) fn new(scan: &ScanActual) -> Self {
+        let shape = (scan.height as usize, scan.width as usize);
+        let expected = expected_channels(scan);
+        Self {
+            frame: 0,
+            field: 0,
+            planes: vec![Array2::zeros(shape); expected.count()],
+            present: vec![ChannelMask(0); shape.0],
+            expected,
+            width: scan.width,
+        }
+    }
+
+    /// Index of the frame in the run.
+    pub fn frame(&self) -> u64 {
+        self.frame
+    }
+
+    /// Field of view.
+    pub fn field(&self) -> u32 {
+        self.field
+    }
+
+    /// Samples in a row.
+    pub fn width(&self) -> u32 {
+        self.width
+    }
+
+    /// Rows in the frame.
+    pub fn height(&self) -> u32 {
+        // The buffer was made with a height of 32 bits.
+        u32::try_from(self.present.len()).unwrap_or(u32::MAX)
+    }
+
+    /// The channels that a whole row has, in the scan's order.
+    pub fn expected(&self) -> ChannelMask {
+        self.expected
+    }
+
+    /// The channels that `row` has; none outside the frame.
+    pub fn present(&self, row: u32) -> ChannelMask {
+        self.present
+            .get(row as usize)
+            .copied()
+            .unwrap_or(ChannelMask(0))
+    }
+
+    /// Whether every channel of `row` is there.
+    pub fn is_whole(&self, row: u32) -> bool {
+        self.present(row) == self.expected
+    }
+
+    /// The counts of a channel: rows × columns. `None` when the scan has no such channel.
+    pub fn channel(&self, channel: usize) -> Option<ArrayView2<'_, u16>> {
+        self.planes.get(channel).map(|plane| plane.view())
+    }
+
+    /// One row of a channel, left to right; `None` when it is missing.
+    pub fn row(&self, channel: usize, row: u32) -> Option<&[u16]> {
+        if !self.present(row).has(channel) {
+            return None;
+        }
+        let width = self.width as usize;
+        let start = row as usize * width;
+        self.planes
+            .get(channel)?
+            .as_slice()?
+            .get(start..start + width)
+    }
+
+    pub(super) fn begin(&mut self, frame: u64, field: u32) {
+        self.frame = frame;
+        self.field = field;
+        for plane in &mut self.planes {
+            plane.fill(0);
+        }
+        self.present.fill(ChannelMask(0));
+    }
+
+    /// Takes row `offset` of the strip as row `row` of the frame.
+    pub(super) fn fill(&mut self, row: u32, strip: &Strip, offset: u32, reversed: bool) {
+        let mask = strip.header.channels;
+        let channels = (0..self.planes.len()).filter(|channel| mask.has(*channel));
+        for (carried, channel) in channels.enumerate() {
+            let (Some(samples), Some(plane)) =
+                (strip.row(offset, carried), self.planes.get_mut(channel))
+            else {
+                continue;
+            };
+            let mut target = plane.row_mut(row as usize);
+            if reversed {
+                target
+                    .iter_mut()
+                    .zip(samples.iter().rev())
+                    .for_each(|(to, from)| *to = *from);
+            } else {
+                target
+                    .iter_mut()
+                    .zip(samples)
+                    .for_each(|(to, from)| *to = *from);
+            }
+        }
+        if let Some(present) = self.present.get_mut(row as usize) {
+            *present = mask;
+        }
+    }
+}
+
+/// One row of a frame, with the frame above it.
+#[derive(Clone, Copy, Debug)]
+pub struct FrameRow<'a> {
+    frame: &'a FrameBuffer,
+    index: u32,
+}
+
+impl<'a> FrameRow<'a> {
+    pub(super) fn new(frame: &'a FrameBuffer, index: u32) -> Self {
+        Self { frame, index }
+    }
+
+    /// The frame so far; this row is the last that it has.
+    pub fn frame(&self) -> &'a FrameBuffer {
+        self.frame
+    }
+
+    /// Row of the frame, from 0.
+    pub fn index(&self) -> u32 {
+        self.index
+    }
+
+    /// The counts of a channel, left to right; `None` when they are missing.
+    pub fn channel(&self, channel: usize) -> Option<&'a [u16]> {
+        self.frame.row(channel, self.index)
+    }
+
+    /// No channel of the row is there.
+    pub fn is_missing(&self) -> bool {
+        self.frame.present(self.index).count() == 0
+    }
+
+    /// Nothing follows in this frame.
+    pub fn is_last(&self) -> bool {
+        self.index + 1 == self.frame.height()
+    }
+}

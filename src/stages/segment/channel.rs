@@ -1,0 +1,158 @@
+//! One channel of the frame so far: working pixels, their smoothing, and block statistics.
+
+use senescope_hal::ChannelName;
+
+use super::{
+    config::{GRADIENT_ROWS, Scale},
+    plane::Plane,
+    smooth,
+};
+
+/// How cells show in a channel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Show {
+    /// Cells are brighter than the medium.
+    Bright,
+    /// Cells have edges and texture, and are as often darker as brighter: the magnitude of the gradient
+    /// takes the place of the counts.
+    Edges,
+}
+
+impl Show {
+    pub(super) fn of(name: &ChannelName) -> Self {
+        if *name == ChannelName::trans() {
+            Self::Edges
+        } else {
+            Self::Bright
+        }
+    }
+}
+
+/// Mean and spread of the smoothed pixels of a block.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Block {
+    pub(super) mean: f32,
+    pub(super) deviation: f32,
+    /// At least half of its rows are there.
+    pub(super) valid: bool,
+}
+
+/// All that is known of a channel in the present frame. Rows are working rows.
+#[derive(Debug)]
+pub(super) struct Channel {
+    pub(super) show: Show,
+    /// Mean counts.
+    pub(super) counts: Plane<f32>,
+    /// All rows of the frame that make up the working row are there.
+    pub(super) valid: Vec<bool>,
+    along: Plane<f32>,
+    gradient: Vec<f32>,
+    /// What cells show in, smoothed.
+    pub(super) signal: Plane<f32>,
+    /// Blocks of the signal.
+    pub(super) blocks: Plane<Block>,
+    /// Blocks of the counts, for a channel whose signal is something else.
+    pub(super) count_blocks: Plane<Block>,
+}
+
+impl Channel {
+    pub(super) fn new(show: Show, width: usize, height: usize, scale: &Scale) -> Self {
+        Self {
+            show,
+            counts: Plane::new(width, height),
+            valid: vec![false; height],
+            along: Plane::new(width, height),
+            gradient: vec![0.0; width],
+            signal: Plane::new(width, height),
+            blocks: Plane::new(width.div_ceil(scale.block), height.div_ceil(scale.block)),
+            count_blocks: Plane::new(width.div_ceil(scale.block), height.div_ceil(scale.block)),
+        }
+    }
+
+    /// Smooths `row` along itself. Needs [`GRADIENT_ROWS`] rows of counts below it.
+    pub(super) fn smooth_along(&mut self, row: usize, scale: &Scale) {
+        match self.show {
+            Show::Bright => {
+                smooth::along(&scale.kernel, self.counts.row(row), self.along.row_mut(row))
+            }
+            Show::Edges => {
+                self.take_gradient(row);
+                smooth::along(&scale.kernel, &self.gradient, self.along.row_mut(row));
+            }
+        }
+    }
+
+    /// Smooths across `row`. Needs the kernel's radius of rows smoothed along themselves below it.
+    pub(super) fn smooth_across(&mut self, row: usize, scale: &Scale) {
+        smooth::across(
+            &scale.kernel,
+            &self.along,
+            &self.valid,
+            row,
+            self.signal.row_mut(row),
+        );
+    }
+
+    /// Measures a row of blocks whose pixels are all smoothed.
+    pub(super) fn measure_blocks(&mut self, block_row: usize, scale: &Scale) {
+        let blocks = self.blocks.row_mut(block_row);
+        measure(&self.signal, &self.valid, block_row, scale.block, blocks);
+        if self.show == Show::Edges {
+            let blocks = self.count_blocks.row_mut(block_row);
+            measure(&self.counts, &self.valid, block_row, scale.block, blocks);
+        }
+    }
+
+    /// The magnitude of the gradient in counts a pixel; neighbours that are missing count as equal.
+    fn take_gradient(&mut self, row: usize) {
+        let here = self.counts.row(row);
+        let near = |other: usize| {
+            let known = self.valid.get(other).is_some_and(|valid| *valid);
+            self.counts.row(if known { other } else { row })
+        };
+        let (above, below) = (
+            near(row.saturating_sub(GRADIENT_ROWS)),
+            near(row + GRADIENT_ROWS),
+        );
+        let last = here.len().saturating_sub(1);
+        for (column, out) in self.gradient.iter_mut().enumerate() {
+            let dx = here[(column + 1).min(last)] - here[column.saturating_sub(1)];
+            let dy = below[column] - above[column];
+            *out = (dx * dx + dy * dy).sqrt();
+        }
+    }
+}
+
+/// Mean and spread of a row of blocks with edges of `edge` pixels.
+fn measure(
+    plane: &Plane<f32>,
+    valid: &[bool],
+    block_row: usize,
+    edge: usize,
+    blocks: &mut [Block],
+) {
+    let first = block_row * edge;
+    let last = (first + edge).min(valid.len());
+    let rows = (first..last).filter(|row| valid[*row]).count();
+    for (column, block) in blocks.iter_mut().enumerate() {
+        let left = column * edge;
+        let right = (left + edge).min(plane.width());
+        let (mut sum, mut squares) = (0.0_f64, 0.0_f64);
+        // Keeps the squares small beside the spread.
+        let shift = f64::from(plane.row(first)[left]);
+        for row in (first..last).filter(|row| valid[*row]) {
+            for value in &plane.row(row)[left..right] {
+                let value = f64::from(*value) - shift;
+                sum += value;
+                squares += value * value;
+            }
+        }
+        let pixels = (rows * (right - left)).max(1) as f64;
+        let mean = sum / pixels;
+        *block = Block {
+            mean: (mean + shift) as f32,
+            deviation: (squares / pixels - mean * mean).max(0.0).sqrt() as f32,
+            valid: rows > 0 && 2 * rows >= last - first,
+        };
+    }
+}

@@ -1,0 +1,429 @@
+//! Finds cells in a frame while its rows arrive.
+//!
+//! Contract: a cell is handed out as soon as no later row can change it, at the latest
+//! [`SegmentConfig::look_ahead_rows`] after the last row of the connected component that held it, and with
+//! the last row of the frame at the latest. What is said about a cell depends only on the rows up to the
+//! one that decided it, never on how they arrived. Cells are numbered in the order in which they are
+//! decided, and among those decided by one row in raster order.
+//!
+//! Steps, each with finite support in rows: averaging to working pixels, Gaussian smoothing, background
+//! and noise from blocks around each row of blocks, a score from all channels, a threshold, connected
+//! components, and inside a closed component a watershed of its distance transform.
+//!
+//! Missing rows are background; a cell that touches one is flagged. A channel that is missing or in which
+//! nothing stands out has no say. Units: counts as corrected, positions in pixels of the frame.
+//!
+//! Not done here: nothing is said about what a cell is, and nothing about debris beyond its size.
+
+mod background;
+mod channel;
+mod components;
+mod config;
+mod cut;
+mod foreground;
+mod plane;
+mod smooth;
+mod split;
+#[cfg(test)]
+mod tests;
+
+use senescope_hal::ChannelName;
+
+use crate::{
+    domain::{Cell, CellFlags},
+    stages::correct::CorrectedRow,
+};
+use background::{Background, Grid, Sample, Surface};
+use channel::{Block, Channel, Show};
+use components::{Component, Labeller};
+use config::{GRADIENT_ROWS, Scale};
+pub use config::{MAX_LOOK_AHEAD_UM, SegmentConfig, SegmentError};
+use cut::Piece;
+use plane::Plane;
+
+/// Most pixels of a frame.
+const MAX_PIXELS: u64 = 1 << 26;
+/// A cell is flagged when this part of its samples in one channel is at the digitiser's limit.
+const SATURATED_PART: f64 = 0.01;
+
+/// Segments the frames of one scan, one after the other.
+#[derive(Debug)]
+pub struct Segmenter {
+    config: SegmentConfig,
+    scale: Scale,
+    width: u32,
+    height: u32,
+    channels: Vec<Channel>,
+    /// Samples at the digitiser's limit in each working pixel, by channel.
+    saturated: Vec<Plane<u16>>,
+    /// Working rows in which at least one channel is there.
+    present: Vec<bool>,
+    /// Working rows in which all channels are there.
+    whole: Vec<bool>,
+    /// Backgrounds by row of blocks and channel.
+    backgrounds: Vec<Vec<Option<Background>>>,
+    /// Levels of the counts by row of blocks and channel.
+    levels: Vec<Vec<Option<Surface>>>,
+    grid: Grid,
+    score: Plane<f32>,
+    mask: Vec<bool>,
+    labeller: Labeller,
+    closed: Vec<Component>,
+    samples: Vec<Sample>,
+    residuals: Vec<f64>,
+    progress: Progress,
+}
+
+/// How far the present frame has come: the number of rows that each step has done.
+#[derive(Clone, Copy, Debug, Default)]
+struct Progress {
+    frame: u64,
+    field: u32,
+    begun: bool,
+    /// Rows of the frame.
+    rows: u32,
+    /// Working rows.
+    binned: usize,
+    along: usize,
+    across: usize,
+    /// Rows of blocks.
+    measured: usize,
+    labelled: usize,
+    /// Cells that were handed out.
+    cells: u32,
+}
+
+impl Segmenter {
+    /// A segmenter for frames of this geometry. Its memory is a small multiple of one frame.
+    ///
+    /// # Errors
+    /// When a setting, the geometry or the number of channels is out of its range, or the look-ahead
+    /// would be more than [`MAX_LOOK_AHEAD_UM`].
+    pub fn new(
+        config: &SegmentConfig,
+        width: u32,
+        height: u32,
+        pixel_size_um: f64,
+        channels: &[ChannelName],
+    ) -> Result<Self, SegmentError> {
+        let scale = Scale::new(config, pixel_size_um)?;
+        let pixels = u64::from(width) * u64::from(height);
+        if pixels == 0 || pixels > MAX_PIXELS {
+            return Err(SegmentError::Size {
+                width,
+                height,
+                limit: MAX_PIXELS,
+            });
+        }
+        if channels.is_empty() || channels.len() > 32 {
+            return Err(SegmentError::Channels {
+                channels: channels.len(),
+            });
+        }
+        let columns = (width as usize).div_ceil(scale.bin);
+        let rows = (height as usize).div_ceil(scale.bin);
+        Ok(Self {
+            config: config.clone(),
+            width,
+            height,
+            channels: channels
+                .iter()
+                .map(|name| Channel::new(Show::of(name), columns, rows, &scale))
+                .collect(),
+            saturated: vec![Plane::new(columns, rows); channels.len()],
+            present: vec![false; rows],
+            whole: vec![false; rows],
+            backgrounds: vec![vec![None; channels.len()]; rows.div_ceil(scale.block)],
+            levels: vec![vec![None; channels.len()]; rows.div_ceil(scale.block)],
+            grid: Grid::new(columns, rows),
+            score: Plane::new(columns, rows),
+            mask: vec![false; columns],
+            labeller: Labeller::default(),
+            closed: Vec::new(),
+            samples: Vec::new(),
+            residuals: Vec::new(),
+            progress: Progress::default(),
+            scale,
+        })
+    }
+
+    /// How many rows below a cell's last one are needed to decide it.
+    pub fn look_ahead_rows(&self) -> u32 {
+        self.scale.look_ahead_rows()
+    }
+
+    /// Takes the next row and appends the cells that it decides to `found`.
+    ///
+    /// A row that was passed over counts as missing, one that comes again is ignored, and a row of another
+    /// frame ends the present one.
+    pub fn push_row(&mut self, row: &CorrectedRow<'_>, found: &mut Vec<Cell>) {
+        if !self.progress.begun || self.progress.frame != row.frame {
+            self.finish(found);
+            self.begin(row.frame, row.field);
+        }
+        if row.index < self.progress.rows || row.index >= self.height {
+            return;
+        }
+        while self.progress.rows < row.index {
+            self.advance(None, found);
+        }
+        self.advance(Some(row), found);
+    }
+
+    /// Ends the present frame; the rows that it lacks are missing. Nothing happens when its last row was
+    /// pushed.
+    pub fn finish(&mut self, found: &mut Vec<Cell>) {
+        while self.progress.begun && self.progress.rows < self.height {
+            self.advance(None, found);
+        }
+    }
+
+    fn begin(&mut self, frame: u64, field: u32) {
+        self.progress = Progress {
+            frame,
+            field,
+            begun: true,
+            ..Progress::default()
+        };
+        self.labeller.reset();
+        for channel in &mut self.channels {
+            channel.valid.fill(false);
+        }
+        self.present.fill(false);
+        self.whole.fill(false);
+    }
+
+    fn advance(&mut self, row: Option<&CorrectedRow<'_>>, found: &mut Vec<Cell>) {
+        self.bin(row);
+        self.progress.rows += 1;
+        let last = self.progress.rows == self.height;
+        if last || (self.progress.rows as usize).is_multiple_of(self.scale.bin) {
+            self.progress.binned += 1;
+            self.process(last);
+            self.hand_out(found);
+        }
+    }
+
+    /// Adds a row to its working row.
+    fn bin(&mut self, row: Option<&CorrectedRow<'_>>) {
+        let bin = self.scale.bin;
+        let target = self.progress.binned;
+        let offset = self.progress.rows as usize - target * bin;
+        let rows = bin.min(self.height as usize - target * bin);
+        let width = self.width as usize;
+        let (mut any, mut all) = (false, true);
+        for (index, channel) in self.channels.iter_mut().enumerate() {
+            let range = index * width..(index + 1) * width;
+            let samples = row
+                .filter(|row| row.present.has(index))
+                .and_then(|row| row.values.get(range.clone()).zip(row.saturated.get(range)));
+            let counts = channel.counts.row_mut(target);
+            let saturated = self.saturated[index].row_mut(target);
+            if offset == 0 {
+                counts.fill(0.0);
+                saturated.fill(0);
+            }
+            channel.valid[target] = samples.is_some() && (offset == 0 || channel.valid[target]);
+            any |= channel.valid[target];
+            all &= channel.valid[target];
+            let Some((values, limits)) = samples else {
+                continue;
+            };
+            for (column, (count, at_limit)) in counts.iter_mut().zip(saturated).enumerate() {
+                let from = column * bin;
+                let to = (from + bin).min(width);
+                let part = ((to - from) * rows) as f32;
+                *count += values[from..to].iter().sum::<f32>() / part;
+                *at_limit += limits[from..to]
+                    .iter()
+                    .map(|limit| u16::from(*limit))
+                    .sum::<u16>();
+            }
+        }
+        self.present[target] = any;
+        self.whole[target] = all;
+    }
+
+    /// Does every step as far as the rows reach.
+    fn process(&mut self, last: bool) {
+        let total = self.score.height();
+        let reach = |done: usize, needs: usize| {
+            if last {
+                total
+            } else {
+                done.saturating_sub(needs)
+            }
+        };
+        let along = reach(self.progress.binned, GRADIENT_ROWS);
+        let across = reach(along, self.scale.radius());
+        let measured = if last {
+            self.backgrounds.len()
+        } else {
+            across / self.scale.block
+        };
+        for channel in &mut self.channels {
+            for row in self.progress.along..along {
+                channel.smooth_along(row, &self.scale);
+            }
+            for row in self.progress.across..across {
+                channel.smooth_across(row, &self.scale);
+            }
+            for row in self.progress.measured..measured {
+                channel.measure_blocks(row, &self.scale);
+            }
+        }
+        self.progress.along = along;
+        self.progress.across = across;
+        self.progress.measured = measured;
+        let decidable = if measured == self.backgrounds.len() {
+            measured
+        } else {
+            measured.saturating_sub(self.scale.ahead)
+        };
+        while self.progress.labelled < decidable {
+            let block_row = self.progress.labelled;
+            self.progress.labelled += 1;
+            self.fit_backgrounds(block_row);
+            let first = block_row * self.scale.block;
+            for row in first..(first + self.scale.block).min(total) {
+                self.label(row, block_row);
+            }
+        }
+        if last {
+            self.labeller.finish(&mut self.closed);
+        }
+    }
+
+    fn fit_backgrounds(&mut self, block_row: usize) {
+        let first = block_row.saturating_sub(self.scale.behind);
+        let last = (block_row + self.scale.ahead + 1).min(self.backgrounds.len());
+        let centre = |at: usize| (at as f64 + 0.5) * self.scale.block as f64 - 0.5;
+        for (index, channel) in self.channels.iter().enumerate() {
+            let take = |blocks: &Plane<Block>, samples: &mut Vec<Sample>| {
+                samples.clear();
+                for row in first..last {
+                    let valid = blocks
+                        .row(row)
+                        .iter()
+                        .enumerate()
+                        .filter(|(_, block)| block.valid);
+                    samples.extend(valid.map(|(column, block)| {
+                        Sample::new(self.grid.place(centre(column), centre(row)), *block)
+                    }));
+                }
+            };
+            take(&channel.blocks, &mut self.samples);
+            let background = Background::fit(&self.samples, &mut self.residuals);
+            self.backgrounds[block_row][index] = background;
+            self.levels[block_row][index] = match channel.show {
+                Show::Bright => background.map(|background| background.level),
+                Show::Edges => {
+                    take(&channel.count_blocks, &mut self.samples);
+                    Surface::through_middle(&self.samples, &mut self.residuals)
+                }
+            };
+        }
+    }
+
+    /// The background of each channel in counts at a place in working coordinates, as it was known for the
+    /// rows there; 0 for a channel of which nothing is known.
+    fn background_at(&self, x: f64, y: f64) -> Vec<f32> {
+        let block_row = (y.max(0.0) as usize / self.scale.block).min(self.levels.len() - 1);
+        let place = self.grid.place(x, y);
+        let level = |surface: &Option<Surface>| surface.map_or(0.0, |surface| surface.level(place));
+        self.levels[block_row].iter().map(level).collect()
+    }
+
+    fn label(&mut self, row: usize, block_row: usize) {
+        let backgrounds = &self.backgrounds[block_row];
+        let looks = self
+            .channels
+            .iter()
+            .zip(backgrounds)
+            .filter_map(|(channel, background)| {
+                let background = (*background)?;
+                channel.valid[row].then(|| foreground::Look {
+                    signal: channel.signal.row(row),
+                    background,
+                })
+            });
+        let grid = self.grid;
+        let scores = self.score.row_mut(row);
+        let place = |column: usize| grid.place(column as f64, row as f64);
+        let threshold = foreground::score(&self.config, looks, place, scores);
+        for (pixel, score) in self.mask.iter_mut().zip(scores.iter()) {
+            *pixel = threshold.is_some_and(|threshold| *score > threshold);
+        }
+        self.labeller.push(&self.mask, &mut self.closed);
+    }
+
+    /// Cuts the components that were closed and hands out their cells.
+    fn hand_out(&mut self, found: &mut Vec<Cell>) {
+        let mut closed = std::mem::take(&mut self.closed);
+        let mut pieces = Vec::new();
+        for component in closed.drain(..) {
+            let frame = cut::Frame {
+                width: self.width,
+                height: self.height,
+                present: &self.present,
+                score: &self.score,
+            };
+            let last = component.last().map_or(0, |run| run.row);
+            let cut = cut::cut(&component, &frame, &self.config, &self.scale);
+            pieces.extend(cut.into_iter().map(|piece| (last, piece)));
+        }
+        self.closed = closed;
+        let first = |piece: &Piece| piece.outline.first().map_or([0, 0], |[x, y]| [*y, *x]);
+        pieces.sort_by_key(|(_, piece)| first(piece));
+        for (last, piece) in pieces {
+            found.push(self.cell(last, piece));
+            self.progress.cells += 1;
+        }
+    }
+
+    fn cell(&self, last_working_row: usize, piece: Piece) -> Cell {
+        let bin = self.scale.bin;
+        let rows = piece.bbox.y as usize / bin..(piece.bbox.bottom() as usize).div_ceil(bin);
+        // The rows next to the cell count: the cell may have gone on there.
+        let near = rows.start.saturating_sub(1)..(rows.end + 1).min(self.whole.len());
+        let [x, y] = piece.centroid_px.map(|at| (at + 0.5) / bin as f64 - 0.5);
+        let closed_row = ((last_working_row + 1) * bin - 1).min(self.height as usize - 1);
+        let flags = CellFlags {
+            touches_border: piece.bbox.x == 0
+                || piece.bbox.y == 0
+                || piece.bbox.right() == self.width
+                || piece.bbox.bottom() == self.height,
+            incomplete: !self.whole[near].iter().all(|whole| *whole),
+            saturated: self.is_saturated(&piece),
+            ..CellFlags::default()
+        };
+        Cell {
+            frame: self.progress.frame,
+            field: self.progress.field,
+            id: self.progress.cells,
+            bbox: piece.bbox,
+            background: self.background_at(x, y),
+            closed_row: u32::try_from(closed_row).unwrap_or(u32::MAX),
+            decided_row: self.progress.rows - 1,
+            flags,
+            mask: piece.mask,
+            centroid_px: piece.centroid_px,
+            area_px: piece.area_px,
+            outline: piece.outline,
+        }
+    }
+
+    fn is_saturated(&self, piece: &Piece) -> bool {
+        let bin = self.scale.bin;
+        let (x, y) = (piece.bbox.x as usize, piece.bbox.y as usize);
+        self.saturated.iter().any(|plane| {
+            let at_limit: f64 = piece
+                .mask
+                .indexed_iter()
+                .filter(|((row, column), inside)| **inside && row % bin == 0 && column % bin == 0)
+                .map(|((row, column), _)| f64::from(plane.row((y + row) / bin)[(x + column) / bin]))
+                .sum();
+            at_limit >= SATURATED_PART * f64::from(piece.area_px)
+        })
+    }
+}

@@ -1,0 +1,34 @@
+//! A plane of values that is filled row by row.
+
+/// Rows × columns of values, row by row in memory.
+#[derive(Clone, Debug)]
+pub(super) struct Plane<T> {
+    values: Vec<T>,
+    width: usize,
+}
+
+impl<T: Copy + Default> Plane<T> {
+    /// A plane of defaults.
+    pub(super) fn new(width: usize, height: usize) -> Self {
+        Self {
+            values: vec![T::default(); width * height],
+            width,
+        }
+    }
+
+    pub(super) fn width(&self) -> usize {
+        self.width
+    }
+
+    pub(super) fn height(&self) -> usize {
+        self.values.len().checked_div(self.width).unwrap_or(0)
+    }
+
+    pub(super) fn row(&self, row: usize) -> &[T] {
+        &self.values[row * self.width..(row + 1) * self.width]
+    }
+
+    pub(super) fn row_mut(&mut self, row: usize) -> &mut [T] {
+        &mut self.values[row * self.width..(row + 1) * self.width]
+    }
+}
