@@ -1,0 +1,14 @@
+//! OME-TIFF as this program writes it, and OME-XML as it reads it.
+//!
+//! Source: OME-XML schema 2016-06 and the OME-TIFF specification. Images are 16 bits, one channel a page,
+//! axes TCZYX, µm, origin top left.
+//!
+//! Not done: pyramids, regions of interest, plates.
+
+mod read;
+mod write;
+mod xml;
+
+pub use read::read_u16_plane;
+pub use write::{OmeImage, write_label_tiff, write_ome_tiff};
+pub(crate) use xml::{OmeChannel, OmeDocument, OmeImageInfo, OmeTiffData};

@@ -1,0 +1,432 @@
+//! A recording as a board: pulled, at the pace of the scan or as fast as it is read.
+
+use std::{path::Path, time::Duration};
+
+use crossbeam_channel::{Receiver, Sender, bounded};
+
+use super::source::{Frame, ReplaySource};
+use crate::{
+    Board, Capabilities, ChannelMask, ChannelName, Clock, ErrorKind, Gap, GapCause, HalError,
+    HostInstant, Identity, Interrupter, Pacing, ReadEvent, RunId, RunSummary, ScanActual,
+    ScanRequest, Strip, StripBuffer, StripFlags, StripHeader, SystemClock,
+};
+
+/// Rows of a strip when the request leaves them open.
+const DEFAULT_STRIP_ROWS: u32 = 64;
+/// Time a pixel by which a recording without a dwell time is paced.
+const NOMINAL_DWELL_NS: u64 = 20_000;
+/// Device ticks are nanoseconds of the recording.
+const CLOCK_HZ: u64 = 1_000_000_000;
+
+/// How fast a recording is given.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum ReplaySpeed {
+    /// As fast as it is read.
+    Max,
+    /// This many times as fast as it was scanned: by the recording's line period, or dwell time, or else
+    /// 20 µs a pixel. A reader that is late is not waited for, and catches up; nothing is lost.
+    Times(f64),
+}
+
+struct Scan {
+    actual: ScanActual,
+    /// Indices of the enabled channels in the source.
+    selected: Vec<usize>,
+    /// Line period for pacing and for ticks.
+    line_ns: u64,
+    frames: usize,
+}
+
+#[derive(Default)]
+struct Run {
+    id: Option<RunId>,
+    started: Option<HostInstant>,
+    stopped: bool,
+    frame: usize,
+    row: u32,
+    /// The frame that is decoded.
+    decoded: Option<usize>,
+    sequence: u64,
+    /// Rows told as gaps since the last strip.
+    lost_rows: u32,
+    summary: RunSummary,
+}
+
+/// A [`Board`] that gives a [`ReplaySource`].
+pub struct ReplayBoard {
+    source: ReplaySource,
+    speed: ReplaySpeed,
+    scan: Option<Scan>,
+    run: Run,
+    frame: Frame,
+    wake: (Sender<()>, Receiver<()>),
+}
+
+impl ReplayBoard {
+    /// A board that replays `source`.
+    ///
+    /// # Errors
+    /// `Request` when the speed is not a positive number.
+    pub fn new(source: ReplaySource, speed: ReplaySpeed) -> Result<Self, HalError> {
+        if let ReplaySpeed::Times(times) = speed
+            && !(times.is_finite() && times > 0.0)
+        {
+            let message = format!("a speed of {times} cannot be; give a positive number, or max");
+            return Err(HalError::new(ErrorKind::Request, message));
+        }
+        Ok(Self {
+            source,
+            speed,
+            scan: None,
+            run: Run::default(),
+            frame: Frame::default(),
+            wake: bounded(1),
+        })
+    }
+
+    fn line_ns(&self) -> u64 {
+        let dwell = self.source.dwell_ns().unwrap_or(NOMINAL_DWELL_NS);
+        self.source
+            .line_period_ns()
+            .unwrap_or(dwell.saturating_mul(u64::from(self.source.width())))
+    }
+
+    fn scan(&self) -> Result<&Scan, HalError> {
+        self.scan.as_ref().ok_or_else(|| {
+            HalError::new(
+                ErrorKind::State,
+                "the recording is not set up to be replayed",
+            )
+        })
+    }
+
+    /// When the rows up to `row` of `frame` have been scanned.
+    fn due(&self, scan: &Scan, frame: usize, row: u32) -> Option<HostInstant> {
+        let ReplaySpeed::Times(times) = self.speed else {
+            return None;
+        };
+        let rows = frame as f64 * f64::from(scan.actual.height) + f64::from(row);
+        let seconds = rows * scan.line_ns as f64 * 1e-9 / times;
+        let span = Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX);
+        self.run.started.map(|started| started.after(span))
+    }
+
+    /// The rows from the present one to the end of the strip that are all whole, or all not.
+    fn stretch(&self, scan: &Scan) -> (u32, bool) {
+        let first = self.run.row;
+        let strip = scan.actual.strip_rows;
+        let end = ((first / strip + 1) * strip).min(scan.actual.height);
+        let whole = |row: u32| {
+            let mut planes = self.frame.planes.iter();
+            planes.all(|plane| plane.whole.get(row as usize) == Some(&true))
+        };
+        let is_whole = whole(first);
+        let same = (first..end)
+            .take_while(|row| whole(*row) == is_whole)
+            .count();
+        (same as u32, is_whole)
+    }
+
+    fn fill(&self, rows: u32, mut samples: StripBuffer) -> Result<(StripBuffer, bool), HalError> {
+        let scan = self.scan()?;
+        let (width, channels) = (scan.actual.width as usize, scan.selected.len());
+        let too_small = || {
+            HalError::new(
+                ErrorKind::Request,
+                "the strip buffer is smaller than a strip",
+            )
+        };
+        let out = samples
+            .resize(rows as usize * channels * width)
+            .ok_or_else(too_small)?;
+        let mut saturated = false;
+        for (index, line) in out.chunks_exact_mut(width).enumerate() {
+            let (row, channel) = (index / channels, index % channels);
+            let start = (self.run.row as usize + row) * width;
+            let plane = self.frame.planes.get(channel);
+            if let Some(from) = plane.and_then(|plane| plane.counts.get(start..start + width)) {
+                line.copy_from_slice(from);
+            }
+            let limit = scan
+                .actual
+                .channels
+                .get(channel)
+                .map(|info| info.saturation());
+            saturated |= line
+                .iter()
+                .any(|count| limit.is_some_and(|limit| *count >= limit));
+        }
+        Ok((samples, saturated))
+    }
+
+    fn advance(&mut self, rows: u32, height: u32) {
+        self.run.row += rows;
+        if self.run.row >= height {
+            self.run.row = 0;
+            self.run.frame += 1;
+        }
+    }
+}
+
+impl Board for ReplayBoard {
+    fn identity(&self) -> Identity {
+        let paths = self.source.paths();
+        let name = paths.first().map_or("", |path| file_name(path));
+        Identity {
+            maker: "senescope".to_owned(),
+            model: "replay".to_owned(),
+            serial: name.to_owned(),
+            firmware: env!("CARGO_PKG_VERSION").to_owned(),
+            protocol: 1,
+        }
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        let (width, height) = (self.source.width(), self.source.height());
+        Capabilities {
+            channels: self.source.channels(),
+            width: width..=width,
+            height: height..=height,
+            dwell_ns: self.source.dwell_ns().map(|dwell| dwell..=dwell),
+            strip_rows: 1..=height,
+            bidirectional: false,
+            clock_hz: CLOCK_HZ,
+            link_bytes_per_s: None,
+            retransmit_depth: 0,
+            pacing: Pacing::Pulled,
+        }
+    }
+
+    fn configure(&mut self, want: &ScanRequest) -> Result<ScanActual, HalError> {
+        let source = &self.source;
+        let fixed = |what: &str, want: Option<u64>, has: Option<u64>| match (want, has) {
+            (None, _) => Ok(()),
+            (Some(want), Some(has)) if want == has => Ok(()),
+            (Some(want), Some(has)) => Err(unsupported(format!(
+                "{what} of {want} is asked for, but the recording has {has}; leave it out"
+            ))),
+            (Some(want), None) => Err(unsupported(format!(
+                "{what} of {want} is asked for, but the recording does not say what it was; leave it out"
+            ))),
+        };
+        fixed(
+            "a width",
+            want.width.map(u64::from),
+            Some(u64::from(source.width())),
+        )?;
+        fixed(
+            "a height",
+            want.height.map(u64::from),
+            Some(u64::from(source.height())),
+        )?;
+        fixed("a dwell time in ns", want.dwell_ns, source.dwell_ns())?;
+        let um = source.pixel_size_um();
+        if want
+            .pixel_size_um
+            .is_some_and(|want| (want - um).abs() > 1e-9 * um)
+        {
+            return Err(unsupported(format!(
+                "the recording has a pixel of {um} µm; leave the pixel size out of the scan, or give --pixel-size-um"
+            )));
+        }
+        if want.bidirectional == Some(true) {
+            return Err(unsupported(
+                "a recording is not scanned in both directions; leave it out".to_owned(),
+            ));
+        }
+        if want.frames == Some(0) || want.strip_rows == Some(0) {
+            let message = "no frames, or strips without rows, are asked for; ask for at least one";
+            return Err(HalError::new(ErrorKind::Request, message));
+        }
+        let all = source.channels();
+        let selected = if want.channels.is_empty() {
+            (0..all.len()).collect()
+        } else {
+            let find = |name: &ChannelName| all.iter().position(|info| info.name == *name);
+            let lost = |name: &ChannelName| {
+                unsupported(format!(
+                    "the channel {name} is asked for, but the recording was opened without it"
+                ))
+            };
+            want.channels
+                .iter()
+                .map(|name| find(name).ok_or_else(|| lost(name)))
+                .collect::<Result<Vec<_>, _>>()?
+        };
+        let frames = want.frames.map_or(source.frames(), |frames| {
+            usize::try_from(frames).map_or(source.frames(), |frames| frames.min(source.frames()))
+        });
+        let actual = ScanActual {
+            width: source.width(),
+            height: source.height(),
+            pixel_size_um: um,
+            dwell_ns: source.dwell_ns(),
+            line_period_ns: source.line_period_ns(),
+            bidirectional: false,
+            strip_rows: want
+                .strip_rows
+                .unwrap_or(DEFAULT_STRIP_ROWS)
+                .min(source.height()),
+            channels: selected
+                .iter()
+                .filter_map(|index| all.get(*index).cloned())
+                .collect(),
+            clock_hz: CLOCK_HZ,
+            frames: Some(frames as u64),
+            pacing: Pacing::Pulled,
+        };
+        let line_ns = self.line_ns();
+        self.scan = Some(Scan {
+            actual: actual.clone(),
+            selected,
+            line_ns,
+            frames,
+        });
+        Ok(actual)
+    }
+
+    fn arm(&mut self) -> Result<RunId, HalError> {
+        self.scan()?;
+        let id = RunId::random();
+        self.run = Run {
+            id: Some(id),
+            ..Run::default()
+        };
+        let _ = self.wake.1.try_recv();
+        Ok(id)
+    }
+
+    fn start(&mut self) -> Result<(), HalError> {
+        self.run.started = Some(SystemClock.now());
+        Ok(())
+    }
+
+    /// The rest of a frame that is being given is not given: it counts as not scanned.
+    fn stop(&mut self) -> Result<(), HalError> {
+        self.run.stopped = true;
+        Ok(())
+    }
+
+    fn disarm(&mut self) -> Result<RunSummary, HalError> {
+        self.run.id = None;
+        Ok(std::mem::take(&mut self.run).summary)
+    }
+
+    fn read(&mut self, buffer: StripBuffer, deadline: HostInstant) -> Result<ReadEvent, HalError> {
+        let scan = self.scan()?;
+        let (height, width, line_ns) = (scan.actual.height, scan.actual.width, scan.line_ns);
+        let Some(run) = self.run.id else {
+            return Err(HalError::new(ErrorKind::State, "no run is armed"));
+        };
+        let index = self.run.frame;
+        if self.run.stopped || index >= scan.frames {
+            return Ok(ReadEvent::EndOfRun);
+        }
+        let strip = scan.actual.strip_rows;
+        let end = ((self.run.row / strip + 1) * strip).min(height);
+        match self.due(scan, index, end) {
+            // Nothing is sent on this channel but the wish to be woken.
+            Some(due) if due > SystemClock.now() => {
+                let until = SystemClock::std_instant(due.min(deadline));
+                if self.wake.1.recv_deadline(until).is_ok() || due > deadline {
+                    return Ok(ReadEvent::Idle);
+                }
+            }
+            _ => {
+                if self.wake.1.try_recv().is_ok() {
+                    return Ok(ReadEvent::Idle);
+                }
+            }
+        }
+        if self.run.decoded != Some(index) {
+            let selected = scan.selected.clone();
+            self.source.decode(index, &selected, &mut self.frame)?;
+            self.run.decoded = Some(index);
+        }
+        let scan = self.scan()?;
+        let (rows, whole) = self.stretch(scan);
+        let (first_row, field, frame) = (self.run.row, self.frame.field, index as u64);
+        let event = if whole {
+            let mask = ChannelMask::all(scan.selected.len());
+            let bit_depth = scan
+                .actual
+                .channels
+                .iter()
+                .map(|info| info.bit_depth)
+                .max()
+                .unwrap_or(16);
+            let (samples, saturated) = self.fill(rows, buffer)?;
+            let before = frame
+                .saturating_mul(u64::from(height))
+                .saturating_add(u64::from(first_row));
+            let header = StripHeader {
+                run,
+                boot: 0,
+                frame,
+                field,
+                sequence: self.run.sequence,
+                first_row,
+                rows,
+                width,
+                channels: mask,
+                bit_depth,
+                odd_rows_reversed: false,
+                ticks_first_row: before.saturating_mul(line_ns),
+                line_period_ns: self.source.line_period_ns(),
+                received: SystemClock.now(),
+                lost_rows: std::mem::take(&mut self.run.lost_rows),
+                flags: StripFlags {
+                    saturated,
+                    overrun: false,
+                    last_of_frame: first_row + rows >= height,
+                },
+            };
+            self.run.sequence += 1;
+            self.run.summary.rows_delivered += u64::from(rows);
+            ReadEvent::Strip(Strip { header, samples })
+        } else {
+            self.run.lost_rows = self.run.lost_rows.saturating_add(rows);
+            self.run.summary.rows_lost += u64::from(rows);
+            ReadEvent::Gap(Gap {
+                frame,
+                field,
+                first_row,
+                rows,
+                cause: GapCause::SourceIncomplete,
+            })
+        };
+        self.run.summary.rows_scanned += u64::from(rows);
+        if first_row == 0 {
+            self.run.summary.frames += 1;
+        }
+        self.advance(rows, height);
+        Ok(event)
+    }
+
+    fn interrupter(&self) -> Box<dyn Interrupter> {
+        Box::new(Wake(self.wake.0.clone()))
+    }
+}
+
+struct Wake(Sender<()>);
+
+impl Interrupter for Wake {
+    fn interrupt(&self) {
+        // A full channel already has a wish.
+        let _ = self.0.try_send(());
+    }
+
+    fn clone_box(&self) -> Box<dyn Interrupter> {
+        Box::new(Self(self.0.clone()))
+    }
+}
+
+fn file_name(path: &Path) -> &str {
+    path.file_name()
+        .and_then(|name| name.to_str())
+        .unwrap_or_default()
+}
+
+fn unsupported(message: String) -> HalError {
+    HalError::new(ErrorKind::Unsupported, message)
+}

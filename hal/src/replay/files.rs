@@ -1,0 +1,210 @@
+//! The files of a source: found from the paths that a person gave, each opened once.
+//!
+//! A folder stands for its TIFF files in the order of their names. Files named `truth-*` are masks that
+//! the simulator writes beside its frames; they are left out.
+
+use std::{
+    collections::{HashMap, HashSet},
+    fs,
+    io::Read,
+    path::{Path, PathBuf},
+};
+
+use super::{
+    file,
+    limits::{MAX_FILES, MAX_TEXT_BYTES},
+    ome_stack,
+    stack::{self, SourceFile, Stack},
+};
+use crate::{ErrorKind, HalError, ome::OmeDocument};
+
+/// All files of a source.
+#[derive(Default)]
+pub(crate) struct Files {
+    files: Vec<SourceFile>,
+    numbers: HashMap<PathBuf, u32>,
+    stacks: Vec<Stack>,
+    stack_of: HashMap<PathBuf, usize>,
+}
+
+impl Files {
+    /// The file of a number.
+    pub(crate) fn get(&self, number: u32) -> Option<&SourceFile> {
+        self.files.get(number as usize)
+    }
+
+    /// The paths of all files.
+    pub(crate) fn paths(&self) -> impl Iterator<Item = &Path> {
+        self.files.iter().map(|file| file.path.as_path())
+    }
+
+    /// Number of pages of a file.
+    pub(crate) fn pages(&self, number: u32) -> usize {
+        self.get(number).map_or(0, SourceFile::len)
+    }
+
+    /// The number of a file of an OME set, opened when it was not yet.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub(crate) fn load(&mut self, path: &Path) -> Result<u32, HalError> {
+        if let Some(number) = self.numbers.get(&key(path)) {
+            return Ok(*number);
+        }
+        let pages = file::directories(path)?.pages;
+        self.add(SourceFile {
+            path: path.to_owned(),
+            pages,
+            raw: None,
+        })
+    }
+
+    fn add(&mut self, file: SourceFile) -> Result<u32, HalError> {
+        let number = self.files.len() as u32;
+        if self.files.len() >= MAX_FILES {
+            return Err(HalError::new(
+                ErrorKind::Request,
+                format!("the paths have more than {MAX_FILES} files; replay fewer at once"),
+            ));
+        }
+        self.numbers.insert(key(&file.path), number);
+        self.files.push(file);
+        Ok(number)
+    }
+
+    /// Opens `paths` (folders, files, companions) and gives the numbers of their stacks. A set counts
+    /// once, however many of its files are among the paths; so does a file that is given twice.
+    ///
+    /// # Errors
+    /// `NotFound`, `Io` or `Malformed`, naming the file.
+    pub(crate) fn open(&mut self, paths: &[PathBuf]) -> Result<Vec<usize>, HalError> {
+        let mut numbers = Vec::new();
+        let mut listed = HashSet::new();
+        for path in paths {
+            for path in expand(path)? {
+                let number = match self.stack_of.get(&key(&path)) {
+                    Some(number) => *number,
+                    None => self.open_new(&path)?,
+                };
+                if listed.insert(number) {
+                    numbers.push(number);
+                }
+            }
+        }
+        Ok(numbers)
+    }
+
+    fn open_new(&mut self, path: &Path) -> Result<usize, HalError> {
+        let before = self.files.len();
+        let stack = self.open_one(path)?;
+        let number = self.stacks.len();
+        self.stacks.push(stack);
+        self.stack_of.insert(key(path), number);
+        for file in self.files.get(before..).unwrap_or_default() {
+            self.stack_of.insert(key(&file.path), number);
+        }
+        Ok(number)
+    }
+
+    /// The stack of a number.
+    pub(crate) fn stack(&self, number: usize) -> Option<&Stack> {
+        self.stacks.get(number)
+    }
+
+    fn open_one(&mut self, path: &Path) -> Result<Stack, HalError> {
+        let name = path.to_string_lossy().to_lowercase();
+        if name.ends_with(".ome") || name.ends_with(".ome.xml") {
+            let document = companion(path)?;
+            return self.set(&document, path, None);
+        }
+        let directories = file::directories(path)?;
+        let description = directories.description.as_deref().unwrap_or_default();
+        if !OmeDocument::is_in(description) {
+            let number = self.files.len() as u32;
+            let (file, stack) = stack::single(path, directories, number)?;
+            self.add(file)?;
+            return Ok(stack);
+        }
+        let document = OmeDocument::parse(description).map_err(|why| file::malformed(path, why))?;
+        if let Some(name) = &document.metadata_file {
+            let home = ome_stack::sibling(path, name).ok_or_else(|| {
+                file::malformed(
+                    path,
+                    format!("it says that its metadata are in {name:?}, which is not a plain name"),
+                )
+            })?;
+            let document = companion(&home)?;
+            return self.set(&document, &home, None);
+        }
+        let number = self.add(SourceFile {
+            path: path.to_owned(),
+            pages: directories.pages,
+            raw: None,
+        })?;
+        self.set(&document, path, Some(number))
+    }
+
+    fn set(
+        &mut self,
+        document: &OmeDocument,
+        home: &Path,
+        own: Option<u32>,
+    ) -> Result<Stack, HalError> {
+        if document.images.is_empty() {
+            return Err(file::malformed(home, "its OME-XML tells of no image"));
+        }
+        ome_stack::arrange(document, home, own, self)
+    }
+}
+
+fn companion(path: &Path) -> Result<OmeDocument, HalError> {
+    let open = |error| file::file_error(path, "read", error);
+    let mut text = String::new();
+    let file = fs::File::open(path).map_err(open)?;
+    file.take(MAX_TEXT_BYTES + 1)
+        .read_to_string(&mut text)
+        .map_err(|_| file::malformed(path, "it is not text in UTF-8"))?;
+    OmeDocument::parse(&text).map_err(|reason| file::malformed(path, reason))
+}
+
+/// What is the same for all names of one file.
+fn key(path: &Path) -> PathBuf {
+    fs::canonicalize(path).unwrap_or_else(|_| path.to_owned())
+}
+
+fn expand(path: &Path) -> Result<Vec<PathBuf>, HalError> {
+    if !path.is_dir() {
+        return Ok(vec![path.to_owned()]);
+    }
+    let failed = |error| file::file_error(path, "read", error);
+    let mut paths = Vec::new();
+    for entry in fs::read_dir(path).map_err(failed)? {
+        let found = entry.map_err(failed)?.path();
+        let name = found
+            .file_name()
+            .map(|name| name.to_string_lossy().to_lowercase())
+            .unwrap_or_default();
+        let tiff = [".tif", ".tiff", ".btf", ".tf8"]
+            .iter()
+            .any(|end| name.ends_with(end));
+        if tiff && !name.starts_with("truth-") && !name.starts_with('.') && found.is_file() {
+            paths.push(found);
+        }
+        if paths.len() > MAX_FILES {
+            let message = format!(
+                "{} has more than {MAX_FILES} files; replay fewer at once",
+                path.display()
+            );
+            return Err(HalError::new(ErrorKind::Request, message));
+        }
+    }
+    if paths.is_empty() {
+        let message = format!(
+            "{} has no TIFF files; give a folder of .tif files or a file",
+            path.display()
+        );
+        return Err(HalError::new(ErrorKind::NotFound, message));
+    }
+    paths.sort();
+    Ok(paths)
+}
