@@ -14,7 +14,9 @@
 //! There are no keys yet: whoever can reach the port may ask, which is why it is bound to loopback.
 
 mod answer;
+mod client;
 mod server;
 
 pub use answer::{Status, StopRun};
+pub use client::{Reply, request};
 pub use server::serve;

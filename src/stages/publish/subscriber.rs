@@ -3,9 +3,12 @@
 //! Pure bookkeeping without sockets: which numbers arrived, where there are gaps, and whether a run's end
 //! proves that everything of it arrived. `senescope watch` is built on it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use crate::stages::publish::{Header, Kind, RunEnd};
+
+/// Runs whose messages are counted: maps of a run may arrive before the end of the one before.
+const LATEST_RUNS: usize = 4;
 
 /// What the number of a message says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,9 +31,8 @@ pub enum Arrival {
 pub struct Tally {
     epoch: Option<String>,
     last: BTreeMap<Kind, u64>,
-    run: Option<String>,
-    /// Messages of the present run that arrived.
-    received: BTreeMap<Kind, u64>,
+    /// Messages that arrived of the latest runs.
+    runs: VecDeque<(String, BTreeMap<Kind, u64>)>,
 }
 
 /// Whether a run's end agrees with what arrived.
@@ -48,35 +50,43 @@ impl Comparison {
 }
 
 impl Tally {
-    /// Takes a header into account.
-    pub fn see(&mut self, header: &Header) -> Arrival {
-        let restarted = self
+    /// What the number of a header says, before it is taken into account.
+    pub fn look(&self, header: &Header) -> Arrival {
+        if self
             .epoch
             .as_ref()
-            .is_some_and(|epoch| *epoch != header.epoch);
-        if restarted {
-            *self = Self::default();
+            .is_some_and(|epoch| *epoch != header.epoch)
+        {
+            return Arrival::NewEpoch;
         }
-        self.epoch = Some(header.epoch.clone());
-        let known = self.last.get(&header.kind).copied();
-        if known.is_some_and(|last| header.seq <= last) {
-            return Arrival::Known;
-        }
-        self.last.insert(header.kind, header.seq);
-        if header.run.is_some() && self.run != header.run {
-            self.run.clone_from(&header.run);
-            self.received.clear();
-        }
-        if header.run.is_some() {
-            *self.received.entry(header.kind).or_default() += 1;
-        }
-        match known {
-            _ if restarted => Arrival::NewEpoch,
+        match self.last.get(&header.kind) {
+            Some(last) if header.seq <= *last => Arrival::Known,
             Some(last) if header.seq > last + 1 => Arrival::After {
                 missing: header.seq - last - 1,
             },
             _ => Arrival::InOrder,
         }
+    }
+
+    /// Takes a header into account and says what [`Self::look`] would have said.
+    pub fn see(&mut self, header: &Header) -> Arrival {
+        let arrival = self.look(header);
+        match arrival {
+            Arrival::Known => return arrival,
+            Arrival::NewEpoch => *self = Self::default(),
+            Arrival::InOrder | Arrival::After { .. } => {}
+        }
+        self.epoch = Some(header.epoch.clone());
+        self.last.insert(header.kind, header.seq);
+        if let Some(run) = &header.run {
+            self.count(run, header.kind);
+        }
+        arrival
+    }
+
+    /// The last number of `kind` that arrived or is known; `None` before the first.
+    pub fn last(&self, kind: Kind) -> Option<u64> {
+        self.last.get(&kind).copied()
     }
 
     /// Takes a snapshot into account: what it contains is known. Nothing changes when it is of another epoch
@@ -92,19 +102,35 @@ impl Tally {
         }
     }
 
-    /// Messages of `kind` that arrived of the present run.
-    pub fn received(&self, kind: Kind) -> u64 {
-        self.received.get(&kind).copied().unwrap_or(0)
+    /// Messages of `kind` that arrived of `run`, if it is one of the latest.
+    pub fn received(&self, run: &str, kind: Kind) -> u64 {
+        let counts = self.runs.iter().find(|(name, _)| name == run);
+        counts
+            .and_then(|(_, counts)| counts.get(&kind))
+            .copied()
+            .unwrap_or(0)
     }
 
-    /// Compares what arrived of the present run with the totals of its end, for `kinds`.
-    pub fn compare(&self, end: &RunEnd, kinds: &[Kind]) -> Comparison {
+    /// Compares what arrived of `run` with the totals of its end, for `kinds`.
+    pub fn compare(&self, run: &str, end: &RunEnd, kinds: &[Kind]) -> Comparison {
         let kinds = kinds.iter().map(|kind| {
             let sent = end.totals.get(kind).map_or(0, |total| total.sent);
-            (*kind, (self.received(*kind), sent))
+            (*kind, (self.received(run, *kind), sent))
         });
         Comparison {
             kinds: kinds.collect(),
+        }
+    }
+
+    fn count(&mut self, run: &str, kind: Kind) {
+        if !self.runs.iter().any(|(name, _)| name == run) {
+            self.runs.push_back((run.to_owned(), BTreeMap::new()));
+            if self.runs.len() > LATEST_RUNS {
+                self.runs.pop_front();
+            }
+        }
+        if let Some((_, counts)) = self.runs.iter_mut().find(|(name, _)| name == run) {
+            *counts.entry(kind).or_default() += 1;
         }
     }
 }
@@ -141,7 +167,8 @@ mod tests {
         assert_eq!(see("a", Kind::Label, 11), Arrival::After { missing: 2 });
         assert_eq!(see("b", Kind::Label, 1), Arrival::NewEpoch);
         assert_eq!(see("b", Kind::Label, 2), Arrival::InOrder);
-        assert_eq!(tally.received(Kind::Label), 2);
+        assert_eq!(tally.received("r", Kind::Label), 2);
+        assert_eq!(tally.received("q", Kind::Label), 0);
     }
 
     #[test]

@@ -28,7 +28,7 @@ pub enum MessageError {
     #[error("a message of kind {kind} cannot be encoded: {reason}; please report this as a defect")]
     Encode {
         /// What kind of message.
-        kind: Kind,
+        kind: String,
         /// What the encoder says.
         reason: String,
     },
@@ -59,7 +59,7 @@ pub enum MessageError {
 /// When a value has no CBOR form.
 pub fn encode<Body: Serialize>(message: &Message<Body>) -> Result<Vec<u8>, MessageError> {
     to_cbor(message).map_err(|reason| MessageError::Encode {
-        kind: message.header.kind,
+        kind: message.header.kind.to_string(),
         reason,
     })
 }

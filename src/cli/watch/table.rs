@@ -1,0 +1,76 @@
+//! Labels as a table for people. Coloured only on a terminal and without `NO_COLOR`.
+
+use std::io::{self, Write};
+
+use clap::builder::styling::{AnsiColor, Style};
+
+use crate::{
+    domain::Label,
+    stages::publish::{LabelMessage, Message},
+};
+
+/// Rows between two headings.
+const HEADING_EVERY: u64 = 40;
+
+/// A table that grows downwards.
+#[derive(Debug, Default)]
+pub(super) struct Table {
+    rows: u64,
+}
+
+impl Table {
+    /// Prints one label.
+    pub(super) fn row(&mut self, label: &Message<LabelMessage>) -> io::Result<()> {
+        // It leaves the colours out when they are not wanted.
+        let mut out = anstream::stdout().lock();
+        if self.rows.is_multiple_of(HEADING_EVERY) {
+            writeln!(
+                out,
+                "{:>7} {:>5} {:>5}  {:<13} {:>6} {:>9} {:>9}  flags",
+                "frame", "field", "cell", "label", "p", "area µm²", "latency"
+            )?;
+        }
+        self.rows += 1;
+        let body = &label.body;
+        let style = Style::new().fg_color(Some(
+            match body.label {
+                Label::Senescent => AnsiColor::Red,
+                Label::Proliferating => AnsiColor::Green,
+                Label::Uncertain => AnsiColor::Yellow,
+            }
+            .into(),
+        ));
+        let latency = body.latency_ns.get("total").map_or_else(
+            || "-".to_owned(),
+            |ns| format!("{:.0} ms", *ns as f64 / 1e6),
+        );
+        writeln!(
+            out,
+            "{:>7} {:>5} {:>5}  {style}{:<13}{style:#} {:>6.3} {:>9.1} {:>9}  {}",
+            body.frame,
+            body.field,
+            body.cell,
+            body.label.as_str(),
+            body.p_senescent(),
+            body.area_um2,
+            latency,
+            flags(body)
+        )?;
+        out.flush()
+    }
+}
+
+fn flags(label: &LabelMessage) -> String {
+    let flags = label.flags;
+    [
+        (flags.touches_border, "border"),
+        (flags.incomplete, "incomplete"),
+        (flags.saturated, "saturated"),
+        (flags.larger_than_tile, "large"),
+        (flags.outside_training_set, "atypical"),
+    ]
+    .into_iter()
+    .filter_map(|(set, name)| set.then_some(name))
+    .collect::<Vec<_>>()
+    .join(" ")
+}
