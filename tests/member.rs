@@ -26,10 +26,12 @@ fn load(transform: TransformChoice) -> Ensemble {
     Ensemble::load(folder(), &EngineOptions { transform }, &SystemClock).unwrap()
 }
 
-/// Tiles that look like no cell, each another.
+/// The golden tiles, and some that look like no cell.
 fn tiles(ensemble: &Ensemble) -> Vec<Array3<f32>> {
     let pixels = ensemble.manifest().tile.pixels;
     let channels = ensemble.manifest().channels.len();
+    let golden = ensemble.golden_tiles();
+    let golden = golden.outer_iter().map(|tile| tile.to_owned());
     (0..6)
         .map(|seed| {
             Array3::from_shape_fn((channels, pixels, pixels), |(c, y, x)| {
@@ -38,6 +40,7 @@ fn tiles(ensemble: &Ensemble) -> Vec<Array3<f32>> {
                 (1.0 - radius).max(0.0) * (0.3 + 0.2 * c as f32) * (1.0 + (x * 0.7).sin() * 0.3)
             })
         })
+        .chain(golden)
         .collect()
 }
 

@@ -101,7 +101,7 @@ pub fn check(
         channels: manifest.channels.iter().map(ToString::to_string).collect(),
         tile: spec.tile(),
         members,
-        golden_tiles: ensemble.golden().tiles(),
+        golden_tiles: ensemble.golden_tiles().dim().0,
         ood: manifest.ood.is_some(),
     })
 }

@@ -6,62 +6,21 @@
 //! slower, and a fixed one makes a result independent of what else is classified.
 
 use std::{
-    collections::HashSet,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
 };
 
 use ndarray::{ArrayD, ArrayView3, Ix3};
-use tract_onnx::{
-    pb::{GraphProto, tensor_proto::DataType, tensor_shape_proto, type_proto},
-    prelude::*,
-    tract_core::transform::get_transform,
-};
+use tract_onnx::{pb, prelude::*, tract_core::transform::get_transform};
 
 use super::{Engine, EngineError, MemberOutput, NetworkSpec, Plan, Transform};
+use screen::{bound, check_input, screen, select_outputs};
 
-/// Most elements of one intermediate array: 64 MiB of float32.
-const ARRAY_LIMIT: usize = 1 << 24;
-/// Most nodes of a graph.
-const NODE_LIMIT: usize = 10_000;
+mod screen;
+
 const LOGITS: &str = "logits";
 const FEATURES: &str = "features";
 const CAM_WEIGHTS: &str = "cam_weights";
-
-/// What classifiers of tiles are made of. Left out is what makes arrays out of numbers (`Range`, `Tile`,
-/// `ConstantOfShape`…), what has a graph inside, and what is random.
-const OPERATORS: &[&str] = &[
-    "Add",
-    "AveragePool",
-    "BatchNormalization",
-    "Cast",
-    "Clip",
-    "Concat",
-    "Constant",
-    "Conv",
-    "Div",
-    "Dropout",
-    "Flatten",
-    "Gemm",
-    "GlobalAveragePool",
-    "Greater",
-    "HardSigmoid",
-    "HardSwish",
-    "Identity",
-    "MatMul",
-    "MaxPool",
-    "Mul",
-    "ReduceMean",
-    "ReduceSum",
-    "Relu",
-    "Reshape",
-    "Sigmoid",
-    "Softmax",
-    "Squeeze",
-    "Sub",
-    "Transpose",
-    "Unsqueeze",
-];
 
 /// An ONNX file that was screened and bounded, ready to be built in any [`Transform`].
 pub(super) struct Network {
@@ -77,18 +36,10 @@ impl Network {
     /// A sentence (without the file's name) when it is not ONNX, has operators that are not allowed, or
     /// takes or gives something else than `spec` says.
     pub(super) fn read(bytes: &[u8], spec: NetworkSpec) -> Result<Self, String> {
-        contained(|| Self::read_uncontained(bytes, spec))?
+        contained(|| Self::interpret(&decode(bytes)?, spec))?
     }
 
-    fn read_uncontained(bytes: &[u8], spec: NetworkSpec) -> Result<Self, String> {
-        let library = onnx()
-            .with_ignore_output_shapes(true)
-            .with_ignore_value_info(true);
-        let file = library
-            .proto_model_for_read(&mut &*bytes)
-            .map_err(|error| {
-                format!("is not a whole ONNX file ({error}); copy the ensemble again")
-            })?;
+    fn interpret(file: &pb::ModelProto, spec: NetworkSpec) -> Result<Self, String> {
         let graph = file
             .graph
             .as_ref()
@@ -98,7 +49,12 @@ impl Network {
         let unusable = |error: TractError| {
             format!("cannot be interpreted ({error:#}); export it again as the model card says")
         };
-        let model = library.model_for_proto_model(&file).map_err(unusable)?;
+        // What the file says of shapes inside the graph is not trusted; the library finds them.
+        let model = onnx()
+            .with_ignore_output_shapes(true)
+            .with_ignore_value_info(true)
+            .model_for_proto_model(file)
+            .map_err(unusable)?;
         let wanted = select_outputs(graph, spec)?;
         let outlets = model.output_outlets().map_err(unusable)?.to_vec();
         let outlets: Vec<_> = wanted.iter().map(|index| outlets[*index]).collect();
@@ -137,10 +93,10 @@ impl Network {
     pub(super) fn build(&self, transform: Transform) -> Result<TractEngine, String> {
         let build = || {
             let mut model = self.model.clone();
-            if transform == Transform::Nhwc
-                && let Some(nhwc) = get_transform("conv_nhwc")?
-            {
-                nhwc.transform(&mut model)?;
+            if transform == Transform::Nhwc {
+                get_transform("conv_nhwc")?
+                    .ok_or_else(|| TractError::msg("the library has no such transform"))?
+                    .transform(&mut model)?;
             }
             model.into_optimized()?.into_runnable()
         };
@@ -207,6 +163,12 @@ impl Plan for TractPlan {
     }
 }
 
+fn decode(bytes: &[u8]) -> Result<pb::ModelProto, String> {
+    onnx()
+        .proto_model_for_read(&mut &*bytes)
+        .map_err(|error| format!("is not a whole ONNX file ({error}); copy the ensemble again"))
+}
+
 /// The outputs in the order of [`select_outputs`].
 fn answer(outputs: &[TValue]) -> Result<MemberOutput, EngineError> {
     let array = |index: usize, what: &'static str| -> Result<Option<ArrayD<f32>>, EngineError> {
@@ -256,159 +218,6 @@ fn failed(error: TractError) -> EngineError {
     EngineError::Library(format!("{error:#}"))
 }
 
-/// Refuses what the library would panic about or what could take memory without bound.
-fn screen(graph: &GraphProto) -> Result<(), String> {
-    if graph.node.len() > NODE_LIMIT {
-        return Err(format!(
-            "has {} nodes and {NODE_LIMIT} are allowed",
-            graph.node.len()
-        ));
-    }
-    let mut known: HashSet<&str> = graph
-        .input
-        .iter()
-        .map(|input| input.name.as_str())
-        .collect();
-    for tensor in &graph.initializer {
-        known.insert(&tensor.name);
-        readable(tensor.data_type, &tensor.name)?;
-    }
-    for node in &graph.node {
-        if !OPERATORS.contains(&node.op_type.as_str()) || !node.domain.is_empty() {
-            return Err(format!(
-                "uses the operator {:?}, which is not one that classifiers of tiles are made of; \
-                 export the network with {}",
-                node.op_type,
-                OPERATORS.join(", ")
-            ));
-        }
-        for attribute in &node.attribute {
-            if let Some(tensor) = &attribute.t {
-                readable(tensor.data_type, &node.name)?;
-            }
-        }
-        if let Some(input) = node
-            .input
-            .iter()
-            .find(|input| !input.is_empty() && !known.contains(input.as_str()))
-        {
-            return Err(format!(
-                "uses the array {input:?} before it is computed; export it again"
-            ));
-        }
-        known.extend(node.output.iter().map(String::as_str));
-    }
-    match graph
-        .output
-        .iter()
-        .find(|output| !known.contains(output.name.as_str()))
-    {
-        Some(output) => Err(format!(
-            "names the output {:?} and does not compute it; export it again",
-            output.name
-        )),
-        None => Ok(()),
-    }
-}
-
-fn readable(data_type: i32, name: &str) -> Result<(), String> {
-    match DataType::try_from(data_type) {
-        Ok(
-            DataType::Float
-            | DataType::Float16
-            | DataType::Double
-            | DataType::Int32
-            | DataType::Int64
-            | DataType::Bool,
-        ) => Ok(()),
-        _ => Err(format!(
-            "stores {name:?} as ONNX data type {data_type}; float16, float32, float64, int32, int64 and \
-             bool are read"
-        )),
-    }
-}
-
-/// The declared input must be able to take a tile.
-fn check_input(graph: &GraphProto, spec: NetworkSpec) -> Result<(), String> {
-    let stored: HashSet<&str> = graph.initializer.iter().map(|t| t.name.as_str()).collect();
-    let inputs: Vec<_> = graph
-        .input
-        .iter()
-        .filter(|input| !stored.contains(input.name.as_str()))
-        .collect();
-    let [c, h, w] = spec.tile();
-    let expected = format!("one input, float32 1×{c}×{h}×{w}, is expected");
-    let [input] = inputs.as_slice() else {
-        return Err(format!("has {} inputs; {expected}", inputs.len()));
-    };
-    let Some(type_proto::Value::TensorType(tensor)) =
-        input.r#type.as_ref().and_then(|t| t.value.as_ref())
-    else {
-        return Err(format!("has an input of no type; {expected}"));
-    };
-    if tensor.elem_type != DataType::Float as i32 {
-        return Err(format!(
-            "has an input of ONNX data type {}; {expected}",
-            tensor.elem_type
-        ));
-    }
-    let Some(shape) = &tensor.shape else {
-        return Ok(());
-    };
-    let declared: Vec<_> = shape
-        .dim
-        .iter()
-        .map(|dim| match &dim.value {
-            Some(tensor_shape_proto::dimension::Value::DimValue(value)) => Some(*value),
-            _ => None,
-        })
-        .collect();
-    let fits = declared.len() == 4
-        && declared
-            .iter()
-            .zip([1, c, h, w])
-            .all(|(declared, wanted)| declared.is_none_or(|d| usize::try_from(d) == Ok(wanted)));
-    if fits {
-        Ok(())
-    } else {
-        let found: Vec<_> = declared
-            .iter()
-            .map(|dim| dim.map_or("?".to_owned(), |d| d.to_string()))
-            .collect();
-        Err(format!(
-            "takes {} and the manifest's tiles are 1×{c}×{h}×{w}; use the network that the manifest was \
-             made with",
-            found.join("×")
-        ))
-    }
-}
-
-/// Positions in the file of the outputs that are computed.
-fn select_outputs(graph: &GraphProto, spec: NetworkSpec) -> Result<Vec<usize>, String> {
-    let names: &[&str] = if spec.cam {
-        &[LOGITS, FEATURES, CAM_WEIGHTS]
-    } else {
-        &[LOGITS]
-    };
-    names
-        .iter()
-        .map(|name| {
-            graph
-                .output
-                .iter()
-                .position(|output| output.name == *name)
-                .ok_or_else(|| {
-                    let hint = if *name == LOGITS {
-                        "export it with that output"
-                    } else {
-                        "export it with that output, or set `cam` to false to use it for labels only"
-                    };
-                    format!("has no output `{name}`; {hint}")
-                })
-        })
-        .collect()
-}
-
 /// Shapes of the outputs; gives that of the features.
 fn check_outputs(model: &TypedModel, spec: NetworkSpec) -> Result<Option<[usize; 3]>, String> {
     let shape = |index: usize, name: &str| -> Result<Vec<usize>, String> {
@@ -446,17 +255,5 @@ fn check_outputs(model: &TypedModel, spec: NetworkSpec) -> Result<Option<[usize;
     Ok(Some([c, h, w]))
 }
 
-fn bound(name: &str, shape: Option<&[usize]>) -> Result<(), String> {
-    let Some(shape) = shape else {
-        return Ok(());
-    };
-    let elements = shape
-        .iter()
-        .try_fold(1_usize, |product, dim| product.checked_mul(*dim));
-    match elements {
-        Some(elements) if elements <= ARRAY_LIMIT => Ok(()),
-        _ => Err(format!(
-            "computes the array {name:?} of shape {shape:?}; at most {ARRAY_LIMIT} elements are allowed"
-        )),
-    }
-}
+#[cfg(test)]
+mod tests;

@@ -2,7 +2,7 @@
 
 use std::{fmt, path::Path};
 
-use ndarray::ArrayView3;
+use ndarray::{ArrayView3, ArrayView4};
 use senescope_hal::Clock;
 
 use super::{
@@ -198,6 +198,11 @@ impl Ensemble {
     /// all members; `None` when the ensemble has no reference.
     pub fn ood(&self, outputs: &[MemberOutput]) -> Option<f32> {
         self.ood.as_ref()?.distance(outputs)
+    }
+
+    /// The tiles of the golden vectors: tiles × channels × rows × columns.
+    pub fn golden_tiles(&self) -> ArrayView4<'_, f32> {
+        self.golden.tiles()
     }
 
     pub(super) fn golden(&self) -> &Golden {

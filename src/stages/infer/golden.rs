@@ -6,7 +6,7 @@
 
 use std::path::Path;
 
-use ndarray::{Array2, Array3, Array4, ArrayView, Dimension, Ix4};
+use ndarray::{Array2, Array3, Array4, ArrayView, ArrayView4, Dimension, Ix4};
 use serde::Serialize;
 
 use super::{Ensemble, EnsembleError, Manifest, Member, MemberOutput, npz::Npz};
@@ -121,8 +121,8 @@ impl Golden {
         Ok(Self { tiles, members })
     }
 
-    pub(super) fn tiles(&self) -> usize {
-        self.tiles.dim().0
+    pub(super) fn tiles(&self) -> ArrayView4<'_, f32> {
+        self.tiles.view()
     }
 }
 

@@ -61,6 +61,9 @@ impl OodReference {
 
     /// The distance of a tile in units of the limit; `None` when a member gave no features.
     pub(super) fn distance(&self, outputs: &[MemberOutput]) -> Option<f32> {
+        if outputs.len() != self.members.len() {
+            return None;
+        }
         let sum = self
             .members
             .iter()
