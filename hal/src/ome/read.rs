@@ -28,17 +28,14 @@ pub fn read_u16_plane(path: &Path) -> Result<(u32, u32, Vec<u16>), HalError> {
         ));
     };
     let mut counts = vec![0_u16; page.width as usize * page.height as usize];
-    file::TiffFile::open(path)?.visit(0, page, 0, &mut |chunk| {
-        let samples = chunk
-            .samples
-            .map_err(|reason| file::malformed(path, reason))?;
+    file::TiffFile::open(path)?.visit(page, 0, &mut |chunk| {
         for row in 0..chunk.height {
             let start = (chunk.y + row) as usize * page.width as usize + chunk.x as usize;
             let out = counts
                 .get_mut(start..start + chunk.width as usize)
                 .unwrap_or_default();
-            if !samples.counts(row, &rule, out) {
-                return Err(file::malformed(path, "it has too few samples"));
+            if !chunk.counts(row, &rule, out) {
+                return Err(file::malformed(path, chunk.failure.unwrap_or_default()));
             }
         }
         Ok(())

@@ -1,9 +1,8 @@
-//! Walks the chain of directories of a TIFF or BigTIFF file before the decoder sees it.
+//! Walks the chain of directories of a TIFF or BigTIFF file.
 //!
-//! The decoder trusts dimensions, counts and offsets more than a file from outside deserves. This walk
-//! reads the few tags that matter, checks every count against the length of the file and the limits, and
-//! finds loops, so that what the decoder is given afterwards cannot make it overflow or take memory that
-//! the file does not justify. Source: TIFF 6.0, section 2; BigTIFF as libtiff writes it.
+//! Reads the few tags that matter, checks every count against the length of the file and the limits, and
+//! finds loops, so that nothing afterwards takes memory that the file does not justify. Source: TIFF 6.0,
+//! section 2; BigTIFF as libtiff writes it.
 
 use std::{
     collections::HashSet,
@@ -14,7 +13,7 @@ use std::{
 use super::{
     limits::{MAX_PAGES, MAX_TAGS, MAX_TEXT_BYTES},
     micro_manager::MicroManagerPage,
-    page::Page,
+    page::{List, Page},
 };
 
 /// Everything that is read of a file but its samples.
@@ -27,8 +26,8 @@ pub(crate) struct Directories {
     pub(crate) resolution: Option<(f64, f64)>,
     /// What Micro-Manager says of each page that it says anything of, with the page's index.
     pub(crate) micro_manager: Vec<(usize, MicroManagerPage)>,
-    pub(crate) first_offset: Option<u64>,
-    pub(crate) big_endian: bool,
+    /// Where the samples of the first page begin.
+    pub(crate) first_offset: u64,
     pub(crate) file_bytes: u64,
 }
 
@@ -61,7 +60,6 @@ pub(crate) fn walk(file: &mut BufReader<File>) -> Result<Directories, String> {
     };
     let mut next = walk.header()?;
     let mut found = Directories {
-        big_endian: walk.big_endian,
         file_bytes: length,
         ..Directories::default()
     };
@@ -177,10 +175,7 @@ impl Walk<'_> {
             3 | 8 => 2,
             4 | 9 | 11 | 13 => 4,
             5 | 10 | 12 | 16..=18 => 8,
-            // The decoder steps over these in classic TIFF only.
-            kind if self.big_tiff => {
-                return Err(format!("tag {} has the unknown type {kind}", entry.tag));
-            }
+            // Readers must pass over types that they do not know (TIFF 6.0, section 2).
             _ => return Ok((0, None)),
         };
         let bytes = entry
@@ -233,20 +228,20 @@ impl Walk<'_> {
         Ok(value)
     }
 
+    /// Where a list of unsigned integers is.
+    fn list(&self, entry: &Entry) -> Result<List, String> {
+        let size = integer_size(entry)?;
+        let place = self.place(entry)?.1.ok_or(entry.value);
+        Ok(List {
+            place,
+            count: entry.count,
+            size,
+        })
+    }
+
     /// The first value of an unsigned integer tag.
     fn first(&mut self, entry: &Entry) -> Result<u64, String> {
-        let size = match entry.kind {
-            1 => 1,
-            3 => 2,
-            4 | 13 => 4,
-            16 | 18 => 8,
-            kind => {
-                return Err(format!(
-                    "tag {} has the type {kind} instead of an integer",
-                    entry.tag
-                ));
-            }
-        };
+        let size = integer_size(entry)?;
         let value = self.value(entry, MAX_TEXT_BYTES)?;
         value
             .get(..size as usize)
@@ -296,8 +291,12 @@ impl Walk<'_> {
             format: 1,
             compression: 1,
             planar: false,
-            white_is_zero: false,
+            predictor: 1,
+            photometric: 1,
+            big_endian: self.big_endian,
             chunk: (0, 0),
+            offsets: None,
+            counts: None,
         };
         let (mut rows, mut tile, mut scale) = (None, None, (None, None));
         for entry in &entries {
@@ -307,9 +306,16 @@ impl Walk<'_> {
                 257 => page.height = small(self.first(entry)?),
                 258 => page.bits = tiny(self.first(entry)?),
                 259 => page.compression = tiny(self.first(entry)?),
-                262 => page.white_is_zero = self.first(entry)? == 0,
+                262 => page.photometric = tiny(self.first(entry)?),
+                273 | 324 => {
+                    page.offsets = Some(self.list(entry)?);
+                    if index == 0 {
+                        found.first_offset = self.first(entry)?;
+                    }
+                }
+                279 | 325 => page.counts = Some(self.list(entry)?),
+                317 => page.predictor = tiny(self.first(entry)?),
                 270 if index == 0 => found.description = Some(self.text(entry)?),
-                273 | 324 if index == 0 => found.first_offset = Some(self.first(entry)?),
                 277 => page.samples = tiny(self.first(entry)?),
                 278 => rows = Some(small(self.first(entry)?)),
                 282 if index == 0 => scale.0 = self.rational(entry),
@@ -347,4 +353,17 @@ fn small(value: u64) -> u32 {
 
 fn tiny(value: u64) -> u16 {
     u16::try_from(value).unwrap_or(u16::MAX)
+}
+
+fn integer_size(entry: &Entry) -> Result<u8, String> {
+    match entry.kind {
+        1 => Ok(1),
+        3 => Ok(2),
+        4 | 13 => Ok(4),
+        16 | 18 => Ok(8),
+        kind => Err(format!(
+            "tag {} has the type {kind} instead of an integer",
+            entry.tag
+        )),
+    }
 }

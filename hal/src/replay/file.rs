@@ -1,7 +1,7 @@
-//! One TIFF file: its pages, and their samples chunk by chunk.
+//! One TIFF file: its samples, chunk by chunk.
 //!
-//! Never more than one chunk is decoded at a time. A chunk that cannot be decoded is told with its
-//! reason, and the next is tried.
+//! Never more than one chunk is decoded at a time. A chunk that is corrupt is told with its reason and
+//! the samples before the damage, and the next is tried.
 
 use std::{
     fs::File,
@@ -9,21 +9,17 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use tiff::{
-    TiffError,
-    decoder::{Decoder, DecodingResult, Limits},
-    tags::Tag,
-};
-
 use super::{
+    codec::{self, Values},
     directory::{self, Directories},
-    limits::{MAX_PLANE_SAMPLES, MAX_TEXT_BYTES},
-    page::Page,
+    page::{List, Page},
 };
 use crate::{ErrorKind, HalError};
 
 /// Rows that are read at once of a page without a directory of its own.
 const RAW_ROWS: u32 = 64;
+/// Bytes beyond twice its size that a compressed chunk may take: no writer needs more.
+const STORED_SLACK: u64 = 1 << 16;
 
 /// A rectangle of samples of one page.
 pub(crate) struct Chunk {
@@ -35,21 +31,16 @@ pub(crate) struct Chunk {
     pub(crate) width: u32,
     /// Rows that lie within the image.
     pub(crate) height: u32,
-    /// The samples, or why there are none.
-    pub(crate) samples: Result<ChunkSamples, String>,
-}
-
-/// Decoded samples of a chunk.
-pub(crate) struct ChunkSamples {
-    pub(crate) values: DecodingResult,
+    /// Whole stored rows, fewer than `height` when the chunk is corrupt.
+    pub(crate) values: Values,
     /// Index of the first sample.
     pub(crate) first: usize,
     /// From a sample to the next of its row.
     pub(crate) step: usize,
     /// From a row to the next.
     pub(crate) stride: usize,
-    /// The decoder inverted the samples.
-    pub(crate) inverted: bool,
+    /// Why rows are missing.
+    pub(crate) failure: Option<String>,
 }
 
 /// Opens `path` and reads its directories.
@@ -57,52 +48,46 @@ pub(crate) struct ChunkSamples {
 /// # Errors
 /// `NotFound`, `Io`, or `Malformed` naming the file.
 pub(crate) fn directories(path: &Path) -> Result<Directories, HalError> {
-    directory::walk(&mut open(path)?).map_err(|reason| malformed(path, reason))
+    let file = File::open(path).map_err(|error| file_error(path, "read", error))?;
+    directory::walk(&mut BufReader::new(file)).map_err(|reason| malformed(path, reason))
 }
 
 /// An open file that gives samples.
 pub(crate) struct TiffFile {
     path: PathBuf,
-    decoder: Decoder<BufReader<File>>,
-    /// The page that the decoder is at, with the bytes of its chunks.
-    at: Option<(usize, Vec<u64>)>,
+    file: File,
 }
 
 impl TiffFile {
     /// Opens `path`, whose directories were read before.
     ///
     /// # Errors
-    /// `NotFound`, `Io`, or `Malformed` naming the file.
+    /// `NotFound` or `Io` naming the file.
     pub(crate) fn open(path: &Path) -> Result<Self, HalError> {
-        let decoder = Decoder::new(open(path)?).map_err(|error| decoding(path, error))?;
-        let mut limits = Limits::default();
-        // One chunk may be a whole plane of the widest samples.
-        limits.decoding_buffer_size = MAX_PLANE_SAMPLES as usize * size_of::<f64>();
-        limits.intermediate_buffer_size = limits.decoding_buffer_size;
-        limits.ifd_value_size = MAX_TEXT_BYTES as usize;
+        let file = File::open(path).map_err(|error| file_error(path, "read", error))?;
         Ok(Self {
             path: path.to_owned(),
-            decoder: decoder.with_limits(limits),
-            at: None,
+            file,
         })
     }
 
-    /// Gives every chunk of sample `sample` of page `index` to `visit`, from top to bottom.
+    /// Gives every chunk of sample `sample` of `page` to `visit`, from top to bottom.
     ///
     /// # Errors
-    /// When the page itself cannot be read, or `visit` fails.
+    /// When the file cannot be read, or `visit` fails.
     pub(crate) fn visit(
         &mut self,
-        index: usize,
         page: &Page,
         sample: u16,
         visit: &mut dyn FnMut(Chunk) -> Result<(), HalError>,
     ) -> Result<(), HalError> {
-        self.seek(index)?;
-        let across = page.width.div_ceil(page.chunk.0);
-        let down = page.height.div_ceil(page.chunk.1);
+        let (across, down) = page.grid();
+        let offsets = self.list(page, page.offsets)?;
+        let counts = self.list(page, page.counts)?;
+        let step = page.interleaved();
+        let first = if page.planar { 0 } else { usize::from(sample) };
         let plane = if page.planar {
-            u32::from(sample) * across * down
+            usize::from(sample) * (across * down) as usize
         } else {
             0
         };
@@ -115,163 +100,121 @@ impl TiffFile {
                 (page.width - x).min(page.chunk.0),
                 (page.height - y).min(page.chunk.1),
             );
-            let samples = self.chunk(plane + number, page, sample, (width, height));
+            // The rows of the last strip end with the image, those of a tile do not.
+            let rows = if page.chunk.0 == page.width {
+                height
+            } else {
+                page.chunk.1
+            };
+            let stride = page.chunk.0 as usize * step;
+            let size = stride * rows as usize * usize::from(page.bits / 8);
+            let at = plane + number as usize;
+            let offset = offsets.get(at).copied().unwrap_or(u64::MAX);
+            let stored = counts.get(at).copied().unwrap_or(size as u64);
+            let (values, failure) = self.chunk(page, (offset, stored), size, stride)?;
             visit(Chunk {
                 x,
                 y,
                 width,
                 height,
-                samples,
+                values,
+                first,
+                step,
+                stride,
+                failure,
             })?;
         }
         Ok(())
-    }
-
-    fn seek(&mut self, index: usize) -> Result<(), HalError> {
-        if self.at.as_ref().is_some_and(|(at, _)| *at == index) {
-            return Ok(());
-        }
-        self.at = None;
-        self.decoder
-            .seek_to_image(index)
-            .map_err(|error| malformed(&self.path, format!("page {index}: {}", reason(&error))))?;
-        let strips = self
-            .decoder
-            .find_tag_unsigned_vec::<u64>(Tag::StripByteCounts);
-        let bytes = match strips {
-            Ok(Some(bytes)) => bytes,
-            _ => self
-                .decoder
-                .find_tag_unsigned_vec::<u64>(Tag::TileByteCounts)
-                .map_err(|error| decoding(&self.path, error))?
-                .unwrap_or_default(),
-        };
-        self.at = Some((index, bytes));
-        Ok(())
-    }
-
-    fn chunk(
-        &mut self,
-        number: u32,
-        page: &Page,
-        sample: u16,
-        (width, height): (u32, u32),
-    ) -> Result<ChunkSamples, String> {
-        let interleaved = if page.planar {
-            1
-        } else {
-            usize::from(page.samples)
-        };
-        let colour = self.decoder.colortype().map_err(|error| reason(&error))?;
-        if colour.num_samples() != page.samples {
-            return Err(format!(
-                "its {} samples a pixel are not stored as separate values",
-                page.samples
-            ));
-        }
-        let stored = self
-            .at
-            .as_ref()
-            .and_then(|(_, bytes)| bytes.get(number as usize))
-            .copied();
-        let stored = stored.ok_or_else(|| "it has too few strips".to_owned())?;
-        let least =
-            u64::from(width) * u64::from(height) * interleaved as u64 * u64::from(page.bits / 8);
-        // The decoder reads on beyond such a chunk, into what belongs to another.
-        if page.compression == 1 && stored < least {
-            return Err(format!("a strip has {stored} bytes instead of {least}"));
-        }
-        let (stored_width, _) = self.decoder.chunk_data_dimensions(number);
-        let values = self
-            .decoder
-            .read_chunk(number)
-            .map_err(|error| reason(&error))?;
-        if page.white_is_zero && page.kind() == Ok(super::page::SampleKind::Wide) {
-            return Err("its samples are stored with zero as white".to_owned());
-        }
-        Ok(ChunkSamples {
-            values,
-            first: if page.planar { 0 } else { usize::from(sample) },
-            step: interleaved,
-            stride: stored_width as usize * interleaved,
-            inverted: page.white_is_zero,
-        })
     }
 
     /// As [`TiffFile::visit`] for a plane that lies at byte `offset` without compression and without a
     /// directory, as `ImageJ` writes stacks of more than 4 GiB.
     ///
     /// # Errors
-    /// When `visit` fails.
+    /// When the file cannot be read, or `visit` fails.
     pub(crate) fn visit_raw(
         &mut self,
-        offset: u64,
         page: &Page,
-        big_endian: bool,
+        offset: u64,
         visit: &mut dyn FnMut(Chunk) -> Result<(), HalError>,
     ) -> Result<(), HalError> {
-        let row_bytes = u64::from(page.width) * u64::from(page.bits / 8);
-        self.at = None;
+        let (width, stride) = (page.width, page.width as usize);
+        let row_bytes = stride * usize::from(page.bits / 8);
         for y in (0..page.height).step_by(RAW_ROWS as usize) {
             let height = (page.height - y).min(RAW_ROWS);
-            let mut bytes = vec![0; row_bytes as usize * height as usize];
-            let reader = self.decoder.inner();
-            let read = reader
-                .seek(SeekFrom::Start(offset + u64::from(y) * row_bytes))
-                .and_then(|_| reader.read_exact(&mut bytes));
-            let samples = match read {
-                Ok(()) => raw_values(&bytes, page, big_endian),
-                Err(error) => Err(error.to_string()),
-            };
-            let samples = samples.map(|values| ChunkSamples {
-                values,
-                first: 0,
-                step: 1,
-                stride: page.width as usize,
-                inverted: false,
-            });
+            let size = row_bytes * height as usize;
+            let at = offset.saturating_add(u64::from(y) * row_bytes as u64);
+            let (values, failure) = self.chunk(page, (at, size as u64), size, stride)?;
             visit(Chunk {
                 x: 0,
                 y,
-                width: page.width,
+                width,
                 height,
-                samples,
+                values,
+                first: 0,
+                step: 1,
+                stride,
+                failure,
             })?;
         }
         Ok(())
     }
-}
 
-fn raw_values(bytes: &[u8], page: &Page, big_endian: bool) -> Result<DecodingResult, String> {
-    macro_rules! numbers {
-        ($type:ty) => {
-            bytes
-                .as_chunks()
-                .0
-                .iter()
-                .map(|bytes| match big_endian {
-                    true => <$type>::from_be_bytes(*bytes),
-                    false => <$type>::from_le_bytes(*bytes),
-                })
-                .collect()
+    fn chunk(
+        &mut self,
+        page: &Page,
+        (offset, stored): (u64, u64),
+        size: usize,
+        stride: usize,
+    ) -> Result<(Values, Option<String>), HalError> {
+        let most = match page.compression {
+            1 => size as u64,
+            _ => (size as u64).saturating_mul(2).saturating_add(STORED_SLACK),
         };
+        let bytes = self.read(offset, stored.min(most))?;
+        let (bytes, failure) = codec::decompress(page.compression, bytes, size);
+        Ok((
+            codec::values(bytes, page, stride, page.interleaved()),
+            failure,
+        ))
     }
-    Ok(match (page.format, page.bits) {
-        (1, 8) => DecodingResult::U8(bytes.to_vec()),
-        (1, 16) => DecodingResult::U16(numbers!(u16)),
-        (2, 16) => DecodingResult::I16(numbers!(i16)),
-        (3, 32) => DecodingResult::F32(numbers!(f32)),
-        (format, bits) => {
-            return Err(format!(
-                "a stack of {bits}-bit samples of format {format} is not read"
-            ));
-        }
-    })
-}
 
-fn open(path: &Path) -> Result<BufReader<File>, HalError> {
-    let file = File::open(path).map_err(|error| file_error(path, "read", error))?;
-    Ok(BufReader::new(file))
+    /// At most `count` bytes from `offset`; fewer at the end of the file.
+    fn read(&mut self, offset: u64, count: u64) -> Result<Vec<u8>, HalError> {
+        let mut bytes = Vec::new();
+        // No file reaches that far, and some systems refuse to seek there.
+        if i64::try_from(offset).is_err() {
+            return Ok(bytes);
+        }
+        self.file
+            .seek(SeekFrom::Start(offset))
+            .and_then(|_| (&self.file).take(count).read_to_end(&mut bytes))
+            .map_err(|error| file_error(&self.path, "read", error))?;
+        Ok(bytes)
+    }
+
+    fn list(&mut self, page: &Page, list: Option<List>) -> Result<Vec<u64>, HalError> {
+        let Some(list) = list else {
+            return Ok(Vec::new());
+        };
+        let size = usize::from(list.size).max(1);
+        let bytes = match list.place {
+            Ok(offset) => self.read(offset, list.count.saturating_mul(size as u64))?,
+            Err(bytes) => bytes.to_vec(),
+        };
+        let number = |bytes: &[u8]| {
+            let fold = |value: u64, byte: &u8| value << 8 | u64::from(*byte);
+            match page.big_endian {
+                true => bytes.iter().fold(0, fold),
+                false => bytes.iter().rev().fold(0, fold),
+            }
+        };
+        Ok(bytes
+            .chunks_exact(size)
+            .take(list.count as usize)
+            .map(number)
+            .collect())
+    }
 }
 
 /// An error of the operating system about `path`, when it was to be `doing`.
@@ -288,17 +231,4 @@ pub(crate) fn file_error(path: &Path, doing: &str, error: std::io::Error) -> Hal
 pub(crate) fn malformed(path: &Path, reason: impl AsRef<str>) -> HalError {
     let message = format!("{} cannot be used: {}", path.display(), reason.as_ref());
     HalError::new(ErrorKind::Malformed, message)
-}
-
-fn decoding(path: &Path, error: TiffError) -> HalError {
-    malformed(path, reason(&error)).caused_by(error)
-}
-
-fn reason(error: &TiffError) -> String {
-    match error {
-        TiffError::IoError(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => {
-            "its samples end too early; the file is truncated or corrupt".to_owned()
-        }
-        other => other.to_string(),
-    }
 }

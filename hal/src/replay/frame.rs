@@ -66,9 +66,9 @@ impl PlaneReader {
         match source.raw {
             Some(raw) => {
                 let offset = raw.offset + index as u64 * page.plane_bytes();
-                file.visit_raw(offset, page, raw.big_endian, visit)
+                file.visit_raw(page, offset, visit)
             }
-            None => file.visit(index, page, plane.sample, visit),
+            None => file.visit(page, plane.sample, visit),
         }
     }
 
@@ -98,16 +98,13 @@ impl PlaneReader {
                 let target = out
                     .counts
                     .get_mut(start + columns.start..start + columns.end);
-                let read = match (&chunk.samples, target) {
-                    (Ok(samples), Some(target)) => samples.counts(row, rule, target),
-                    _ => false,
-                };
+                let read = target.is_some_and(|target| chunk.counts(row, rule, target));
                 if !read && let Some(whole) = out.whole.get_mut(y) {
                     *whole = false;
                 }
             }
-            if let (Err(reason), None) = (chunk.samples, &out.failure) {
-                out.failure = Some(format!("row {}: {reason}", chunk.y));
+            if let (Some(reason), None) = (chunk.failure, &out.failure) {
+                out.failure = Some(format!("the strip at row {}: {reason}", chunk.y));
             }
             Ok(())
         })
@@ -125,13 +122,8 @@ impl PlaneReader {
     ) -> Result<(), HalError> {
         let mut found = None;
         let read = self.visit(files, plane, &mut |path, chunk| {
-            let Ok(samples) = &chunk.samples else {
-                return Ok(());
-            };
             for row in 0..chunk.height {
-                if let (Err((column, value)), None) =
-                    (samples.widen(row, chunk.width, range), &found)
-                {
+                if let (Err((column, value)), None) = (chunk.widen(row, range), &found) {
                     let (row, column) = (chunk.y + row, chunk.x + column);
                     let place = format!("page {}, row {row}, column {column}", plane.page);
                     let todo = "write a number in place of what was not measured";

@@ -62,9 +62,7 @@ impl ImageJ {
 
     /// Planes without directories, when the description has more of them than the file has pages.
     pub(crate) fn raw(&self, found: &Directories) -> Result<Option<RawStack>, String> {
-        let (Some(page), 1, Some(offset)) =
-            (found.pages.first(), found.pages.len(), found.first_offset)
-        else {
+        let [page] = found.pages.as_slice() else {
             return Ok(None);
         };
         if self.images == 1 {
@@ -76,6 +74,7 @@ impl ImageJ {
                 self.images
             ));
         }
+        let offset = found.first_offset;
         let whole = found.file_bytes.saturating_sub(offset) / page.plane_bytes().max(1);
         let planes = self
             .images
@@ -87,11 +86,7 @@ impl ImageJ {
                 self.images
             );
         }
-        Ok(Some(RawStack {
-            offset,
-            big_endian: found.big_endian,
-            planes,
-        }))
+        Ok(Some(RawStack { offset, planes }))
     }
 
     /// Puts the planes of `file` into channels and frames.

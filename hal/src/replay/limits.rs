@@ -2,8 +2,12 @@
 
 /// Longest edge of an image in samples: twice what galvanometer and resonant scanners write.
 pub(crate) const MAX_EDGE: u32 = 32_768;
-/// Most samples of one plane. A decoded plane of 2²⁸ 32-bit samples takes 1 GiB, which a workstation has.
+/// Most samples of one page: a mosaic of 16 384 × 16 384.
 pub(crate) const MAX_PLANE_SAMPLES: u64 = 1 << 28;
+/// Most bytes of one page when it is decompressed: that many samples of 32 bits, which a workstation holds.
+pub(crate) const MAX_PLANE_BYTES: u64 = 1 << 30;
+/// Most strips or tiles of a page: strips of one row of the tallest page with the most samples.
+pub(crate) const MAX_CHUNKS: u64 = 1 << 20;
 /// Most samples a pixel, and most channels: as many as a strip's channel mask has bits.
 pub(crate) const MAX_SAMPLES: u32 = 32;
 /// Most pages of a file: a week of frames at one and a half a second.

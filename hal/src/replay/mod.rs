@@ -21,6 +21,7 @@
 //! error. Not done: JPEG, zstd and WebP compression, palettes, pyramids.
 
 mod board;
+mod codec;
 mod directory;
 pub(crate) mod file;
 mod files;

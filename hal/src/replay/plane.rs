@@ -8,9 +8,7 @@
 //!
 //! The third rule stops at 65 534 so that the brightest sample does not count as saturated.
 
-use tiff::decoder::DecodingResult;
-
-use super::{file::ChunkSamples, page::SampleKind};
+use super::{codec::Values, file::Chunk, page::SampleKind};
 
 /// Largest count of a sample that was not an integer of at most 16 bits.
 const WIDE_MAX: f64 = 65_534.0;
@@ -65,15 +63,15 @@ impl Rule {
     }
 }
 
-impl ChunkSamples {
-    fn indices(&self, row: u32, width: u32) -> impl Iterator<Item = usize> {
+impl Chunk {
+    fn indices(&self, row: u32) -> impl Iterator<Item = usize> {
         let (start, step) = (row as usize * self.stride + self.first, self.step);
-        (0..width as usize).map(move |column| start + column * step)
+        (0..self.width as usize).map(move |column| start + column * step)
     }
 
-    /// Writes one row of counts; false when the chunk has too few samples.
+    /// Writes row `row` of the chunk as counts; false when the chunk has too few samples.
     pub(crate) fn counts(&self, row: u32, rule: &Rule, out: &mut [u16]) -> bool {
-        let indices = self.indices(row, out.len() as u32);
+        let indices = self.indices(row);
         let pairs = out.iter_mut().zip(indices);
         macro_rules! each {
             ($values:ident, $count:expr) => {
@@ -86,17 +84,14 @@ impl ChunkSamples {
             };
         }
         match &self.values {
-            DecodingResult::U8(values) if self.inverted => each!(values, |v: u8| u16::from(!v)),
-            DecodingResult::U16(values) if self.inverted => each!(values, |v: u16| !v),
-            DecodingResult::U8(values) => each!(values, u16::from),
-            DecodingResult::U16(values) => each!(values, |v| v),
-            DecodingResult::I8(values) => each!(values, |v: i8| (i16::from(v) + 128) as u16),
-            DecodingResult::I16(values) => each!(values, |v: i16| (i32::from(v) + 32_768) as u16),
-            DecodingResult::U32(values) => each!(values, |v: u32| rule.count(f64::from(v))),
-            DecodingResult::I32(values) => each!(values, |v: i32| rule.count(f64::from(v))),
-            DecodingResult::F32(values) => each!(values, |v: f32| rule.count(f64::from(v))),
-            DecodingResult::F64(values) => each!(values, |v: f64| rule.count(v)),
-            _ => return false,
+            Values::U8(values) => each!(values, u16::from),
+            Values::U16(values) => each!(values, |v| v),
+            Values::I8(values) => each!(values, |v: i8| (i16::from(v) + 128) as u16),
+            Values::I16(values) => each!(values, |v: i16| (i32::from(v) + 32_768) as u16),
+            Values::U32(values) => each!(values, |v: u32| rule.count(f64::from(v))),
+            Values::I32(values) => each!(values, |v: i32| rule.count(f64::from(v))),
+            Values::F32(values) => each!(values, |v: f32| rule.count(f64::from(v))),
+            Values::F64(values) => each!(values, |v: f64| rule.count(v)),
         }
         true
     }
@@ -105,18 +100,13 @@ impl ChunkSamples {
     ///
     /// # Errors
     /// The column of the first sample that is not a number, and the sample.
-    pub(crate) fn widen(
-        &self,
-        row: u32,
-        width: u32,
-        range: &mut (f64, f64),
-    ) -> Result<(), (u32, f64)> {
-        for (column, index) in self.indices(row, width).enumerate() {
+    pub(crate) fn widen(&self, row: u32, range: &mut (f64, f64)) -> Result<(), (u32, f64)> {
+        for (column, index) in self.indices(row).enumerate() {
             let value = match &self.values {
-                DecodingResult::U32(values) => values.get(index).map(|v| f64::from(*v)),
-                DecodingResult::I32(values) => values.get(index).map(|v| f64::from(*v)),
-                DecodingResult::F32(values) => values.get(index).map(|v| f64::from(*v)),
-                DecodingResult::F64(values) => values.get(index).copied(),
+                Values::U32(values) => values.get(index).map(|v| f64::from(*v)),
+                Values::I32(values) => values.get(index).map(|v| f64::from(*v)),
+                Values::F32(values) => values.get(index).map(|v| f64::from(*v)),
+                Values::F64(values) => values.get(index).copied(),
                 _ => None,
             };
             match value {

@@ -20,7 +20,6 @@ pub(crate) struct SourceFile {
 #[derive(Clone, Copy)]
 pub(crate) struct RawStack {
     pub(crate) offset: u64,
-    pub(crate) big_endian: bool,
     pub(crate) planes: usize,
 }
 
