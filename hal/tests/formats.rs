@@ -11,7 +11,7 @@
 
 mod common;
 
-use std::{fs, path::Path};
+use std::{fs, path::Path, sync::LazyLock};
 
 use common::{Recording, golden, play, replay, shared};
 use senescope_hal::{
@@ -35,16 +35,22 @@ struct Expected {
     frames: Vec<Vec<u32>>,
 }
 
+/// CRC-32/ISO-HDLC, as Python's `zlib.crc32`.
 fn crc32(counts: &[u16]) -> u32 {
+    static TABLE: LazyLock<[u32; 256]> = LazyLock::new(|| {
+        std::array::from_fn(|byte| {
+            (0..8).fold(byte as u32, |crc, _| {
+                if crc & 1 == 1 {
+                    crc >> 1 ^ 0xEDB8_8320
+                } else {
+                    crc >> 1
+                }
+            })
+        })
+    });
     let bytes = counts.iter().flat_map(|count| count.to_le_bytes());
     !bytes.fold(u32::MAX, |crc, byte| {
-        (0..8).fold(crc ^ u32::from(byte), |crc, _| {
-            if crc & 1 == 1 {
-                crc >> 1 ^ 0xEDB8_8320
-            } else {
-                crc >> 1
-            }
-        })
+        crc >> 8 ^ TABLE[(crc as u8 ^ byte) as usize]
     })
 }
 

@@ -56,6 +56,7 @@ pub(crate) fn directories(path: &Path) -> Result<Directories, HalError> {
 pub(crate) struct TiffFile {
     path: PathBuf,
     file: File,
+    length: u64,
 }
 
 impl TiffFile {
@@ -65,9 +66,14 @@ impl TiffFile {
     /// `NotFound` or `Io` naming the file.
     pub(crate) fn open(path: &Path) -> Result<Self, HalError> {
         let file = File::open(path).map_err(|error| file_error(path, "read", error))?;
+        let length = file
+            .metadata()
+            .map_err(|error| file_error(path, "read", error))?
+            .len();
         Ok(Self {
             path: path.to_owned(),
             file,
+            length,
         })
     }
 
@@ -182,8 +188,8 @@ impl TiffFile {
     /// At most `count` bytes from `offset`; fewer at the end of the file.
     fn read(&mut self, offset: u64, count: u64) -> Result<Vec<u8>, HalError> {
         let mut bytes = Vec::new();
-        // No file reaches that far, and some systems refuse to seek there.
-        if i64::try_from(offset).is_err() {
+        // Some systems refuse to seek far beyond the end.
+        if offset >= self.length {
             return Ok(bytes);
         }
         self.file

@@ -212,6 +212,9 @@ fn same<T: PartialEq>(mut values: impl Iterator<Item = Option<T>>) -> Option<T> 
 /// Width and height of all planes. Planes whose page is not there are taken out.
 fn geometry(mapped: &mut [MappedChannel], files: &Files) -> Result<(u32, u32), HalError> {
     let mut first: Option<(PathBuf, u32, u32)> = None;
+    let mut stacks = mapped.iter().flat_map(|channel| &channel.stacks);
+    let home = stacks.next().and_then(|number| files.stack(*number));
+    let home = home.map(|stack| stack.path.clone()).unwrap_or_default();
     for channel in mapped {
         for (_, place) in &mut channel.planes {
             let Some(plane) = *place else { continue };
@@ -242,10 +245,9 @@ fn geometry(mapped: &mut [MappedChannel], files: &Files) -> Result<(u32, u32), H
     first
         .map(|(_, width, height)| (width, height))
         .ok_or_else(|| {
-            HalError::new(
-                ErrorKind::Malformed,
-                "none of the planes that the files tell of is there; check for missing files",
-            )
+            let reason =
+                "none of the planes that it tells of is there; put the files of its set beside it";
+            malformed(&home, reason)
         })
 }
 
