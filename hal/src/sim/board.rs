@@ -7,16 +7,17 @@
 
 use std::time::Duration;
 
-use crossbeam_channel::{Receiver, Sender, at, bounded, never, select_biased};
+use crossbeam_channel::{Receiver, Sender, bounded};
 
 use super::{
-    Ahead, FaultKind, RenderRequest, RenderedFrame, SimConfig, Speed, Truth,
+    Ahead, FaultKind, RenderRequest, SimConfig, Speed, Truth,
     plan::{Next, Plan},
+    run::{Run, Scan, not_rendered},
 };
 use crate::{
-    Board, Capabilities, ChannelInfo, ChannelMask, ChannelName, Clock, ErrorKind, Gap, GapCause,
-    HalError, HostInstant, Identity, Interrupter, Pacing, ReadEvent, RunId, RunSummary, ScanActual,
-    ScanRequest, Strip, StripBuffer, StripFlags, StripHeader, SystemClock,
+    Board, Capabilities, ChannelInfo, ChannelName, Clock, ErrorKind, HalError, HostInstant,
+    Identity, Interrupter, Pacing, ReadEvent, RunId, RunSummary, ScanActual, ScanRequest,
+    StripBuffer, SystemClock,
 };
 
 /// Ticks a second of the device clock: one a nanosecond.
@@ -36,31 +37,6 @@ pub struct SimBoard {
     wake: (Sender<()>, Receiver<()>),
     /// Unplugged for good.
     gone: bool,
-}
-
-/// A scan that is set up.
-#[derive(Clone)]
-struct Scan {
-    actual: ScanActual,
-    request: RenderRequest,
-    line_ns: u64,
-    /// Which of SRS, TPEF, TRANS are delivered, in this order.
-    planes: Vec<usize>,
-}
-
-/// A run from arm to disarm.
-struct Run {
-    id: RunId,
-    ahead: Ahead,
-    frame: Option<(u64, RenderedFrame)>,
-    plan: Plan,
-    started: Option<HostInstant>,
-    sequence: u64,
-    lost_before: u32,
-    ended: bool,
-    stall_until: Option<HostInstant>,
-    stalled: Vec<bool>,
-    summary: RunSummary,
 }
 
 impl SimBoard {
@@ -410,140 +386,10 @@ impl SimBoard {
     }
 }
 
-impl Run {
-    /// Waits until `frame` is rendered.
-    fn render(
-        &mut self,
-        frame: u64,
-        wake: &Receiver<()>,
-        deadline: HostInstant,
-    ) -> Result<bool, HalError> {
-        let never = never();
-        let frames = self.ahead.frames().unwrap_or(&never);
-        while self.frame.as_ref().is_none_or(|(have, _)| *have < frame) {
-            let following = self.frame.as_ref().map_or(0, |(have, _)| have + 1);
-            select_biased! {
-                recv(wake) -> _ => return Ok(false),
-                recv(frames) -> rendered => {
-                    self.frame = Some((following, rendered.map_err(|_| not_rendered())?));
-                }
-                recv(at(SystemClock::std_instant(deadline))) -> _ => return Ok(false),
-            }
-        }
-        Ok(true)
-    }
-
-    /// Gives the rows of `next`, which are ready.
-    fn take(
-        &mut self,
-        scan: &Scan,
-        next: Next,
-        mut buffer: StripBuffer,
-    ) -> Result<ReadEvent, HalError> {
-        let actual = &scan.actual;
-        if next.first_row == 0 {
-            self.summary.frames += 1;
-        }
-        self.summary.rows_scanned += u64::from(next.rows);
-        let field = next.frame as u32;
-        if next.lost {
-            self.plan.done(next);
-            self.summary.rows_lost += u64::from(next.rows);
-            self.lost_before = self.lost_before.saturating_add(next.rows);
-            return Ok(ReadEvent::Gap(Gap {
-                frame: next.frame,
-                field,
-                first_row: next.first_row,
-                rows: next.rows,
-                cause: GapCause::BoardOverrun,
-            }));
-        }
-        let samples = next.rows as usize * scan.planes.len() * actual.width as usize;
-        let Some(out) = buffer.resize(samples) else {
-            return Err(HalError::new(
-                ErrorKind::Request,
-                format!(
-                    "a strip of {samples} samples does not fit into its buffer; set the scan up again"
-                ),
-            ));
-        };
-        let Some((_, frame)) = &self.frame else {
-            return Err(not_rendered());
-        };
-        let width = actual.width as usize;
-        let full = actual
-            .channels
-            .first()
-            .map_or(u16::MAX, ChannelInfo::saturation);
-        let rows = next.first_row..next.first_row + next.rows;
-        let planes = || {
-            scan.planes
-                .iter()
-                .filter_map(|&plane| frame.channels.get(plane))
-        };
-        let pairs = rows.flat_map(|row| planes().map(move |plane| (row, plane)));
-        let mut saturated = false;
-        for (line, (row, plane)) in out.chunks_exact_mut(width).zip(pairs) {
-            let from = row as usize * width;
-            line.copy_from_slice(&plane[from..from + width]);
-            if actual.bidirectional && row % 2 == 1 {
-                line.reverse();
-            }
-            saturated |= line.iter().any(|&sample| sample >= full);
-        }
-        self.plan.done(next);
-        self.summary.rows_delivered += u64::from(next.rows);
-        let scanned = next.frame * u64::from(actual.height) + u64::from(next.first_row);
-        let header = StripHeader {
-            run: self.id,
-            boot: 0,
-            frame: next.frame,
-            field,
-            sequence: self.sequence,
-            first_row: next.first_row,
-            rows: next.rows,
-            width: actual.width,
-            channels: ChannelMask::all(actual.channels.len()),
-            bit_depth: actual
-                .channels
-                .first()
-                .map_or(16, |channel| channel.bit_depth),
-            odd_rows_reversed: actual.bidirectional,
-            ticks_first_row: scanned * scan.line_ns,
-            line_period_ns: Some(scan.line_ns),
-            received: SystemClock.now(),
-            lost_rows: std::mem::take(&mut self.lost_before),
-            flags: StripFlags {
-                saturated,
-                overrun: false,
-                last_of_frame: next.first_row + next.rows == actual.height,
-            },
-        };
-        self.sequence += 1;
-        Ok(ReadEvent::Strip(Strip {
-            header: StripHeader {
-                flags: StripFlags {
-                    overrun: header.lost_rows > 0,
-                    ..header.flags
-                },
-                ..header
-            },
-            samples: buffer,
-        }))
-    }
-}
-
 fn not_armed() -> HalError {
     HalError::new(
         ErrorKind::State,
         "no run is prepared on the simulated board; arm it first",
-    )
-}
-
-fn not_rendered() -> HalError {
-    HalError::new(
-        ErrorKind::Io,
-        "the simulated microscope did not render its frame; report this with the seed",
     )
 }
 

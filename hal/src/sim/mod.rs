@@ -22,6 +22,7 @@ mod phenotype;
 mod plan;
 mod random;
 mod render;
+mod run;
 mod scan;
 mod scene;
 mod shape;

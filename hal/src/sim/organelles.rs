@@ -60,13 +60,13 @@ impl Cytoplasm {
                 structure::NUCLEUS,
             );
         }
-        let in_nucleus = |x: f64, y: f64| {
-            nuclei
-                .iter()
-                .any(|nucleus| nucleus.depth(x, y).is_some_and(|depth| depth < 1.0))
+        let room = Room {
+            number,
+            cell,
+            nuclei: &nuclei,
         };
         for diameter in &cell.phenotype.vacuoles_um {
-            let (x, y) = place(&mut random, cell, (0.3, 0.65), &in_nucleus);
+            let (x, y) = room.place(canvas, &mut random, (0.3, 0.65));
             let mut vacuole = Outline::draw(
                 &mut random,
                 0.25 * core::f64::consts::PI * diameter * diameter,
@@ -84,8 +84,8 @@ impl Cytoplasm {
             );
         }
         self.network(canvas, &mut random, number, cell);
-        droplets(canvas, &mut random, cell, &in_nucleus);
-        granules(canvas, &mut random, cell, &in_nucleus);
+        droplets(canvas, &mut random, &room);
+        granules(canvas, &mut random, &room);
     }
 
     /// Branches that begin around the nucleus and wander towards the rim.
@@ -230,39 +230,45 @@ fn splat(map: &mut Map, canvas: &Canvas, number: u16, x_um: f64, y_um: f64, weig
     }
 }
 
-/// A place between two relative depths, outside the nuclei when one is found soon.
-fn place(
-    random: &mut Stream,
-    cell: &PlacedCell,
-    depths: (f64, f64),
-    in_nucleus: &impl Fn(f64, f64) -> bool,
-) -> (f64, f64) {
-    let mut point = (cell.outline.x_um, cell.outline.y_um);
-    for _ in 0..6 {
-        let angle = random.range(0.0, core::f64::consts::TAU);
-        point = cell.outline.point(angle, random.range(depths.0, depths.1));
-        if !in_nucleus(point.0, point.1) {
-            break;
-        }
-    }
-    point
+/// What organelles have to keep clear of.
+struct Room<'a> {
+    number: u16,
+    cell: &'a PlacedCell,
+    nuclei: &'a [Outline],
 }
 
-fn droplets(
-    canvas: &mut Canvas,
-    random: &mut Stream,
-    cell: &PlacedCell,
-    in_nucleus: &impl Fn(f64, f64) -> bool,
-) {
-    let phenotype = &cell.phenotype;
+impl Room<'_> {
+    /// A place between two relative depths, in what is visible of the cell and outside its nuclei when one
+    /// is found soon.
+    fn place(&self, canvas: &Canvas, random: &mut Stream, depths: (f64, f64)) -> (f64, f64) {
+        let outline = &self.cell.outline;
+        let mut point = (outline.x_um, outline.y_um);
+        for _ in 0..6 {
+            let angle = random.range(0.0, core::f64::consts::TAU);
+            point = outline.point(angle, random.range(depths.0, depths.1));
+            let in_nucleus = |nucleus: &Outline| {
+                nucleus
+                    .depth(point.0, point.1)
+                    .is_some_and(|depth| depth < 1.0)
+            };
+            if canvas.may_hold(self.number, point) && !self.nuclei.iter().any(in_nucleus) {
+                break;
+            }
+        }
+        point
+    }
+}
+
+fn droplets(canvas: &mut Canvas, random: &mut Stream, room: &Room<'_>) {
+    let phenotype = &room.cell.phenotype;
     let pixel_um = canvas.pixel_um;
     for _ in 0..phenotype.droplets {
-        let (x, y) = place(random, cell, (0.2, 0.85), in_nucleus);
+        let (x, y) = room.place(canvas, random, (0.2, 0.85));
         let diameter = random.log_normal(phenotype.droplet_um, 0.3).min(3.0);
         // Its height in the cell decides how much of the focus meets it.
         let met = random.range(0.4, 1.0) * (1.2 * diameter / FOCUS_UM).min(1.0);
         let sigma = 0.38 * diameter / pixel_um;
-        let layer = canvas.layer(cell);
+        let layer = canvas.layer(room.cell);
         let (px, py) = (x / pixel_um, y / pixel_um);
         layer
             .srs
@@ -274,19 +280,14 @@ fn droplets(
     }
 }
 
-fn granules(
-    canvas: &mut Canvas,
-    random: &mut Stream,
-    cell: &PlacedCell,
-    in_nucleus: &impl Fn(f64, f64) -> bool,
-) {
+fn granules(canvas: &mut Canvas, random: &mut Stream, room: &Room<'_>) {
     let pixel_um = canvas.pixel_um;
-    for _ in 0..cell.phenotype.granules {
-        let (x, y) = place(random, cell, (0.2, 0.55), in_nucleus);
+    for _ in 0..room.cell.phenotype.granules {
+        let (x, y) = room.place(canvas, random, (0.2, 0.55));
         let diameter = random.log_normal(0.9, 0.25).min(2.0);
         let sigma = 0.38 * diameter / pixel_um;
         let bright = random.range(2.5, 6.0);
-        let layer = canvas.layer(cell);
+        let layer = canvas.layer(room.cell);
         let (px, py) = (x / pixel_um, y / pixel_um);
         layer.tpef.stamp(px, py, sigma, bright);
         layer.srs.stamp(px, py, sigma, 0.3);

@@ -239,6 +239,20 @@ impl Canvas {
         }
     }
 
+    /// Whether a point in µm belongs to cell `number`; beyond the maps nobody can tell.
+    pub(super) fn may_hold(&self, number: u16, (x_um, y_um): (f64, f64)) -> bool {
+        let map = &self.layers[0].srs;
+        let column = (x_um / self.pixel_um + BORDER as f64).floor();
+        let row = (y_um / self.pixel_um + BORDER as f64).floor();
+        let outside =
+            column < 0.0 || row < 0.0 || column >= map.width as f64 || row >= map.height as f64;
+        outside
+            || self
+                .owner
+                .get(row as usize * map.width + column as usize)
+                .is_none_or(|&owner| owner == number)
+    }
+
     /// Sets `bit` in the disc about a point.
     pub(super) fn mark(&mut self, x_um: f64, y_um: f64, radius_um: f64, bit: u8) {
         let radius = radius_um.max(0.6 * self.pixel_um);

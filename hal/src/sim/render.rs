@@ -11,6 +11,7 @@ use super::{
     scan::{FrameScan, RowBeam},
     scene::Scene,
 };
+use crate::ScanActual;
 
 /// Full width at half maximum of a Gaussian over its standard deviation.
 const FWHM: f64 = 2.354_820_045;
@@ -47,6 +48,20 @@ impl RenderRequest {
             pixel_size_um: instrument.pixel_size_um,
             dwell_ns: instrument.dwell_ns,
             bidirectional: true,
+            faults: Vec::new(),
+        }
+    }
+
+    /// Frame `frame` as a board delivers it that achieved `actual`; `dwell_ns` as asked for when the
+    /// board does not say.
+    pub fn of_scan(dish: &Dish, actual: &ScanActual, frame: u64) -> Self {
+        Self {
+            frame,
+            width: actual.width,
+            height: actual.height,
+            pixel_size_um: actual.pixel_size_um,
+            dwell_ns: actual.dwell_ns.unwrap_or(dish.instrument.dwell_ns),
+            bidirectional: actual.bidirectional,
             faults: Vec::new(),
         }
     }
