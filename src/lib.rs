@@ -5,7 +5,10 @@
 //! `cli → pipeline → stages → domain`, with `control` and `telemetry` used by `pipeline`.
 #![cfg_attr(test, allow(clippy::expect_used, clippy::panic, clippy::unwrap_used))]
 
+pub mod cli;
+pub mod config;
 pub mod control;
 pub mod domain;
+pub mod pipeline;
 pub mod stages;
 pub mod telemetry;

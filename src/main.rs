@@ -1,3 +1,7 @@
-//! The `senescope` command.
+//! The `senescope` command: arguments → tracing → configuration → command → exit code.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    senescope::cli::main()
+}

@@ -20,6 +20,22 @@ pub struct CellFlags {
     pub outside_training_set: bool,
 }
 
+impl CellFlags {
+    /// The names of the flags that are set, as they are published.
+    pub fn names(&self) -> Vec<&'static str> {
+        [
+            (self.touches_border, "touches_border"),
+            (self.incomplete, "incomplete"),
+            (self.saturated, "saturated"),
+            (self.larger_than_tile, "larger_than_tile"),
+            (self.outside_training_set, "outside_training_set"),
+        ]
+        .into_iter()
+        .filter_map(|(set, name)| set.then_some(name))
+        .collect()
+    }
+}
+
 /// A segmented cell. Positions are full-resolution pixels, origin top left.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Cell {

@@ -40,6 +40,20 @@ pub struct Latency {
     pub own_ns: u64,
 }
 
+impl Latency {
+    /// Each part with its name, as it is published.
+    pub fn by_stage(&self) -> [(&'static str, u64); 6] {
+        [
+            ("acquire", self.acquire_ns),
+            ("segment", self.segment_ns),
+            ("infer", self.infer_ns),
+            ("combine", self.combine_ns),
+            ("total", self.total_ns),
+            ("own", self.own_ns),
+        ]
+    }
+}
+
 impl Stamps {
     /// The time between the instants.
     pub fn latency(&self) -> Latency {

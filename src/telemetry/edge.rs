@@ -31,6 +31,16 @@ impl Discard {
         Self::PublisherBusy,
         Self::Cancelled,
     ];
+
+    /// The name that is published.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::EngineBusy => "engine_busy",
+            Self::EngineError => "engine_error",
+            Self::PublisherBusy => "publisher_busy",
+            Self::Cancelled => "cancelled",
+        }
+    }
 }
 
 /// Counters of one edge. Shared by its two ends; every count is of items, not bytes.

@@ -10,17 +10,19 @@ use crate::domain::Latency;
 /// Longest latency that is told apart.
 const LONGEST: Duration = Duration::from_secs(600);
 
-/// Percentiles of one stage in milliseconds.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+/// Latency of one stage since the run began, in nanoseconds, to the microsecond.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Percentiles {
-    /// Half of the labels were faster.
-    pub p50_ms: f64,
-    /// 95 % were faster.
-    pub p95_ms: f64,
-    /// 99 % were faster.
-    pub p99_ms: f64,
-    /// The slowest.
-    pub max_ms: f64,
+    /// Measurements.
+    pub count: u64,
+    /// Median.
+    pub p50_ns: u64,
+    /// 95th percentile.
+    pub p95_ns: u64,
+    /// 99th percentile.
+    pub p99_ns: u64,
+    /// Largest.
+    pub max_ns: u64,
 }
 
 /// Latencies of all labels of a run, in bounded memory.
@@ -32,7 +34,7 @@ pub struct Latencies {
 }
 
 /// The state of [`Latencies`] at one instant.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LatencyReport {
     /// Labels measured.
     pub labels: u64,
@@ -48,14 +50,7 @@ impl Latencies {
     pub fn record(&mut self, latency: &Latency, before_frame_end: bool) {
         self.labels += 1;
         self.before_frame_end += u64::from(before_frame_end);
-        for (stage, ns) in [
-            ("acquire", latency.acquire_ns),
-            ("segment", latency.segment_ns),
-            ("infer", latency.infer_ns),
-            ("combine", latency.combine_ns),
-            ("total", latency.total_ns),
-            ("own", latency.own_ns),
-        ] {
+        for (stage, ns) in latency.by_stage() {
             if !self.stages.contains_key(stage)
                 && let Ok(histogram) = Histogram::new_with_max(micros(LONGEST), 3)
             {
@@ -73,12 +68,13 @@ impl Latencies {
             .stages
             .iter()
             .map(|(stage, histogram)| {
-                let ms = |quantile| histogram.value_at_quantile(quantile) as f64 / 1000.0;
+                let ns = |quantile| histogram.value_at_quantile(quantile) * 1000;
                 let percentiles = Percentiles {
-                    p50_ms: ms(0.50),
-                    p95_ms: ms(0.95),
-                    p99_ms: ms(0.99),
-                    max_ms: histogram.max() as f64 / 1000.0,
+                    count: histogram.len(),
+                    p50_ns: ns(0.50),
+                    p95_ns: ns(0.95),
+                    p99_ns: ns(0.99),
+                    max_ns: histogram.max() * 1000,
                 };
                 ((*stage).to_owned(), percentiles)
             })
@@ -111,7 +107,7 @@ mod tests {
         }
         let report = latencies.report();
         assert_eq!((report.labels, report.before_frame_end), (100, 50));
-        assert!((report.stages["total"].p95_ms - 95.0).abs() < 0.2);
-        assert_eq!(report.stages["own"].max_ms, 0.0);
+        assert!(report.stages["total"].p95_ns.abs_diff(95_000_000) < 200_000);
+        assert_eq!(report.stages["own"].max_ns, 0);
     }
 }

@@ -22,6 +22,16 @@ pub enum CellClass {
     Senescent,
 }
 
+impl CellClass {
+    /// The name in files.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Proliferating => "proliferating",
+            Self::Senescent => "senescent",
+        }
+    }
+}
+
 /// Why a cell is harder than others of its class.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -1,22 +1,10 @@
-//! Maps as files: float32 TIFF with the whole header as its description, and an 8-bit PNG preview.
+//! Received maps as files, with the whole header as their description.
 
-use std::{
-    fs::{self, File},
-    io::BufWriter,
-    path::{Path, PathBuf},
-};
-
-use image::GrayImage;
-use tiff::{
-    encoder::{TiffEncoder, colortype::Gray32Float},
-    tags::Tag,
-};
+use std::path::{Path, PathBuf};
 
 use super::{Blame, Exit, Failure};
+use crate::cli::maps;
 use crate::stages::publish::{CamMessage, Message};
-
-/// Longest name that is taken from a message into a file name.
-const NAME_LENGTH: usize = 64;
 
 /// Where maps are written: one folder a run.
 #[derive(Debug)]
@@ -24,7 +12,7 @@ pub(super) struct MapFolder(PathBuf);
 
 impl MapFolder {
     pub(super) fn create(path: &Path) -> Result<Self, Failure> {
-        fs::create_dir_all(path).map_err(|error| unwritable(path, &error))?;
+        maps::make(path)?;
         Ok(Self(path.to_owned()))
     }
 
@@ -50,73 +38,17 @@ impl MapFolder {
         })?;
         let folder = self
             .0
-            .join(plain(map.header.run.as_deref().unwrap_or("none")));
-        fs::create_dir_all(&folder).map_err(|error| unwritable(&folder, &error))?;
-        let stem = format!(
-            "frame{:06}_field{:03}_cell{:04}_{}_{}",
-            body.frame,
-            body.field,
-            body.cell,
-            plain(&body.class),
-            plain(&body.member)
-        );
-        let [height, width] = body.shape;
-        let tiff = folder.join(format!("{stem}.tif"));
+            .join(maps::plain(map.header.run.as_deref().unwrap_or("none")));
+        maps::make(&folder)?;
         let description = serde_json::to_string(map).blame(Exit::Data)?;
-        write_tiff(&tiff, width, height, &samples, &description)
-            .map_err(|error| unwritable(&tiff, &error))?;
-        let png = folder.join(format!("{stem}.png"));
-        let grey = samples
-            .iter()
-            .map(|value| (value.clamp(0.0, 1.0) * 255.0).round() as u8);
-        let preview = GrayImage::from_raw(width, height, grey.collect()).unwrap_or_default();
-        preview.save(&png).map_err(|error| unwritable(&png, &error))
+        maps::write(&folder, body, &samples, &description)
     }
-}
-
-fn write_tiff(
-    path: &Path,
-    width: u32,
-    height: u32,
-    samples: &[f32],
-    description: &str,
-) -> tiff::TiffResult<()> {
-    let mut encoder = TiffEncoder::new(BufWriter::new(File::create(path)?))?;
-    let mut image = encoder.new_image::<Gray32Float>(width, height)?;
-    // TIFF text is ASCII.
-    let ascii: String = description
-        .chars()
-        .map(|c| if c.is_ascii() { c } else { '?' })
-        .collect();
-    image
-        .encoder()
-        .write_tag(Tag::ImageDescription, ascii.as_str())?;
-    image.write_data(samples)
-}
-
-/// `name` with nothing in it that means something in a path.
-fn plain(name: &str) -> String {
-    name.chars()
-        .take(NAME_LENGTH)
-        .map(|c| {
-            if c.is_ascii_alphanumeric() || c == '-' {
-                c
-            } else {
-                '-'
-            }
-        })
-        .collect()
-}
-
-fn unwritable(path: &Path, error: &dyn std::fmt::Display) -> Failure {
-    Failure::message(
-        Exit::Io,
-        format!("{} cannot be written: {error}", path.display()),
-    )
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs::File;
+
     use senescope_hal::HostInstant;
 
     use super::*;

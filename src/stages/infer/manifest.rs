@@ -8,7 +8,7 @@ use std::path::Path;
 use senescope_hal::ChannelName;
 use serde::{Deserialize, Serialize};
 
-use super::EnsembleError;
+use super::{EnsembleError, file::read_bounded};
 
 /// Largest manifest that is read, in bytes.
 pub const MANIFEST_LIMIT: u64 = 1 << 20;
@@ -154,6 +154,15 @@ pub struct Training {
 }
 
 impl Manifest {
+    /// Reads the manifest of the ensemble in `folder`, and nothing else of it.
+    ///
+    /// # Errors
+    /// When it is missing or not valid.
+    pub fn read(folder: &Path) -> Result<Self, EnsembleError> {
+        let path = folder.join("manifest.json");
+        Self::parse(&read_bounded(&path, MANIFEST_LIMIT)?, &path)
+    }
+
     /// Reads a manifest. `path` is for the error's sentence.
     ///
     /// # Errors

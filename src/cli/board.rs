@@ -1,0 +1,112 @@
+//! From settings to a session on a board.
+
+use std::{path::Path, sync::Arc};
+
+use senescope_hal::{
+    Board, ChannelName, Clock, ScanRequest, Session,
+    replay::{ChannelMap, ReplayBoard, ReplayRequest, ReplaySource, ReplaySpeed},
+    sim::{SimBoard, SimConfig, Speed as Pace},
+};
+
+use super::{Exit, Failure};
+use crate::config::{Backend, Settings, SimSpeed};
+
+/// A session on the board of the settings.
+pub(crate) fn session(
+    settings: &Settings,
+    wanted: &[ChannelName],
+    clock: Arc<dyn Clock>,
+) -> Result<Session, Failure> {
+    let board: Box<dyn Board> = match settings.board.backend {
+        Backend::Sim => Box::new(SimBoard::new(SimConfig {
+            speed: match settings.sim.speed {
+                SimSpeed::Max => Pace::AsFastAsPossible,
+                SimSpeed::Times(times) => Pace::Real(times),
+            },
+            ..SimConfig::of_seed(settings.sim.seed)
+        })),
+        Backend::Replay => {
+            let speed = match settings.sim.speed {
+                SimSpeed::Max => ReplaySpeed::Max,
+                SimSpeed::Times(times) => ReplaySpeed::Times(times),
+            };
+            let channels = settings
+                .board
+                .channels
+                .iter()
+                .map(|(name, place)| channel_map(&format!("{name}={place}")))
+                .collect::<Result<_, _>>()?;
+            replay(
+                ReplayRequest {
+                    paths: settings.board.path.iter().cloned().collect(),
+                    channels,
+                    pixel_size_um: settings.board.pixel_size_um,
+                    wanted: wanted.to_vec(),
+                },
+                speed,
+            )?
+        }
+    };
+    Ok(on(board, settings, clock))
+}
+
+/// A session on `board` with the settings' memory.
+pub(crate) fn on(board: Box<dyn Board>, settings: &Settings, clock: Arc<dyn Clock>) -> Session {
+    Session::new(board, clock, (settings.limits.strips_mib as usize) << 20)
+}
+
+/// A board that replays.
+pub(crate) fn replay(
+    request: ReplayRequest,
+    speed: ReplaySpeed,
+) -> Result<Box<dyn Board>, Failure> {
+    Ok(Box::new(ReplayBoard::new(
+        ReplaySource::open(&request)?,
+        speed,
+    )?))
+}
+
+/// `NAME=FILE[#PAGE]` of a command line or a setting.
+pub(crate) fn channel_map(text: &str) -> Result<ChannelMap, Failure> {
+    text.parse()
+        .map_err(|sentence| Failure::message(Exit::Usage, sentence))
+}
+
+/// What is asked of the board of the settings. Files have their own geometry.
+pub(crate) fn request(settings: &Settings) -> ScanRequest {
+    let scan = &settings.scan;
+    match settings.board.backend {
+        Backend::Sim => ScanRequest {
+            width: Some(scan.width),
+            height: Some(scan.height),
+            dwell_ns: Some(scan.dwell_ns),
+            pixel_size_um: Some(scan.pixel_size_um),
+            bidirectional: Some(scan.bidirectional),
+            strip_rows: Some(scan.strip_rows),
+            channels: Vec::new(),
+            frames: scan.frames,
+        },
+        Backend::Replay => ScanRequest {
+            strip_rows: Some(scan.strip_rows),
+            frames: scan.frames,
+            ..ScanRequest::default()
+        },
+    }
+}
+
+/// The folders with frames at or one level below `path`: dishes of a simulation, or the path itself.
+pub(crate) fn expand(path: &Path) -> Vec<std::path::PathBuf> {
+    let Ok(entries) = std::fs::read_dir(path) else {
+        return vec![path.to_owned()];
+    };
+    let mut dishes: Vec<_> = entries
+        .filter_map(|entry| entry.ok().map(|entry| entry.path()))
+        .filter(|entry| entry.join(super::simulate::DISH_FILE).is_file())
+        .collect();
+    dishes.sort();
+    if dishes.is_empty() {
+        vec![path.to_owned()]
+    } else {
+        dishes
+    }
+}

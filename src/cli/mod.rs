@@ -1,0 +1,129 @@
+//! What a person types: one file a subcommand.
+
+mod board;
+mod config;
+mod ctl;
+mod ensemble;
+mod exit;
+mod maps;
+mod output;
+mod pictures;
+mod replay;
+mod run;
+mod service;
+mod simulate;
+mod summary;
+mod tiles;
+mod watch;
+
+use std::{io::IsTerminal, path::PathBuf, process::ExitCode};
+
+use clap::{Args, Parser, Subcommand};
+use tracing_subscriber::EnvFilter;
+
+use crate::config::{Settings, Sources};
+use exit::{Blame, Exit, Failure};
+
+/// Classifies senescent cells in label-free non-linear microscopy while they are being scanned.
+///
+/// Without a command it is `senescope run`: without a configuration it runs the simulated microscope
+/// with the shipped ensemble and prints where to subscribe.
+#[derive(Debug, Parser)]
+#[command(version, args_conflicts_with_subcommands = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    run: run::RunArgs,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the service: board → labels and maps
+    Run(run::RunArgs),
+    /// Replay recordings or TIFF files through the same pipeline
+    Replay(replay::ReplayArgs),
+    /// Subscribe to a running service and show its labels
+    Watch(watch::WatchArgs),
+    /// Ask a running service, or stop its run
+    Ctl(ctl::CtlArgs),
+    /// Record simulated dishes with their ground truth
+    Simulate(simulate::SimulateArgs),
+    /// Cut the tiles that the pipeline would classify
+    Tiles(tiles::TilesArgs),
+    /// Check an ensemble
+    #[command(subcommand)]
+    Ensemble(ensemble::EnsembleCommand),
+    /// Print or check the configuration
+    #[command(subcommand)]
+    Config(config::ConfigCommand),
+}
+
+/// Where the settings come from; each overrides the one before.
+#[derive(Clone, Debug, Default, Args)]
+struct SettingsArgs {
+    /// Configuration file (TOML)
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Override one key, for example --set scan.height=256
+    #[arg(long, value_name = "KEY=VALUE")]
+    set: Vec<String>,
+}
+
+impl SettingsArgs {
+    fn load(&self) -> Result<Settings, Failure> {
+        Ok(crate::config::load(&Sources {
+            file: self.config.clone(),
+            environment: None,
+            set: self.set.clone(),
+        })?)
+    }
+}
+
+/// Parses the command line, runs the command and gives the exit code.
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // A failure to print the usage has no better place to go.
+            let _ = error.print();
+            return if error.use_stderr() {
+                Exit::Usage
+            } else {
+                Exit::Done
+            }
+            .into();
+        }
+    };
+    tracing_subscriber::fmt()
+        .with_env_filter(
+            EnvFilter::try_from_env("SENESCOPE_LOG").unwrap_or_else(|_| EnvFilter::new("info")),
+        )
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_target(false)
+        .init();
+    match dispatch(cli) {
+        Ok(exit) => exit.into(),
+        Err(failure) => {
+            let sentence = format!("{:#}", failure.error);
+            if !sentence.is_empty() {
+                eprintln!("senescope: {sentence}");
+            }
+            failure.exit.into()
+        }
+    }
+}
+
+fn dispatch(cli: Cli) -> Result<Exit, Failure> {
+    match cli.command.unwrap_or(Command::Run(cli.run)) {
+        Command::Run(arguments) => run::run(&arguments),
+        Command::Replay(arguments) => replay::run(&arguments),
+        Command::Watch(arguments) => watch::run(&arguments),
+        Command::Ctl(arguments) => ctl::run(&arguments),
+        Command::Simulate(arguments) => simulate::run(&arguments),
+        Command::Tiles(arguments) => tiles::run(&arguments),
+        Command::Ensemble(command) => ensemble::run(&command),
+        Command::Config(command) => config::run(&command),
+    }
+}

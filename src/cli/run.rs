@@ -1,0 +1,91 @@
+//! `senescope run`: the service.
+
+use clap::Args;
+
+use super::{
+    Exit, Failure, SettingsArgs, board, output,
+    service::{Service, load_ensemble, publish_config},
+    summary,
+};
+use crate::{
+    config::{Backend, Settings, SimSpeed},
+    pipeline::Execution,
+};
+
+/// Run the service: board → labels and maps.
+///
+/// Ends by itself after --frames, at the end of a recording, or when it is stopped; what was scanned is
+/// always labelled first. Example: senescope run --frames 3 --set sim.seed=7
+#[derive(Clone, Debug, Default, Args)]
+pub(crate) struct RunArgs {
+    #[command(flatten)]
+    settings: SettingsArgs,
+    /// End after this many frames
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    frames: Option<u64>,
+}
+
+pub(crate) fn run(arguments: &RunArgs) -> Result<Exit, Failure> {
+    let mut settings = arguments.settings.load()?;
+    if arguments.frames.is_some() {
+        settings.scan.frames = arguments.frames;
+    }
+    let publish = publish_config(&settings.publish, settings.limits.outbox_mib);
+    let service = Service::start(Some(publish))?;
+    let result = serve(&settings, &service);
+    service.close();
+    result
+}
+
+fn serve(settings: &Settings, service: &Service) -> Result<Exit, Failure> {
+    let ensemble = load_ensemble(&settings.ensemble.dir, &*service.clock)?;
+    let mut session = board::session(
+        settings,
+        &ensemble.manifest().channels,
+        service.clock.clone(),
+    )?;
+    let request = board::request(settings);
+    let execution = Execution {
+        session: &mut session,
+        request: &request,
+        ensemble: &ensemble,
+        settings,
+        outbox: &service.outbox,
+        stop: &service.stop,
+        clock: &*service.clock,
+        started_utc: Some(jiff::Timestamp::now().to_string()),
+    };
+    let (labels, maps) = service.endpoints().unwrap_or_default();
+    let ready = format!(
+        "senescope {} is ready: {}, {} of {} network(s)\n  labels   {labels}\n  maps     {maps}\n  control  {}\n\
+         watch with `senescope watch`, stop with Ctrl-C",
+        env!("CARGO_PKG_VERSION"),
+        source(settings),
+        ensemble.manifest().name,
+        ensemble.members().len(),
+        settings.publish.control,
+    );
+    output::line(&ready)?;
+    let (end, monitor) = execution.run(|_| Ok(Vec::new()))?;
+    output::line(&summary::of(&end, &monitor))?;
+    Ok(summary::exit(&end))
+}
+
+fn source(settings: &Settings) -> String {
+    match settings.board.backend {
+        Backend::Sim => {
+            let speed = match settings.sim.speed {
+                SimSpeed::Max => "as fast as it is taken".to_owned(),
+                SimSpeed::Times(times) if (times - 1.0).abs() < f64::EPSILON => {
+                    "in real time".to_owned()
+                }
+                SimSpeed::Times(times) => format!("at {times} times real time"),
+            };
+            format!("simulated microscope (dish {}) {speed}", settings.sim.seed)
+        }
+        Backend::Replay => match &settings.board.path {
+            Some(path) => format!("replay of {}", path.display()),
+            None => "replay of mapped files".to_owned(),
+        },
+    }
+}

@@ -1,0 +1,170 @@
+//! What `run` and `replay` share: the runtime, signals, the ensemble, the sockets.
+
+use std::{path::Path, sync::Arc};
+
+use senescope_hal::{Clock, SystemClock};
+use tokio::runtime::Runtime;
+
+use super::{Blame, Exit, Failure};
+use crate::{
+    config::Publish,
+    control,
+    pipeline::{Refused, Stop},
+    stages::{
+        infer::{EngineOptions, Ensemble, EnsembleError, check_golden},
+        publish::{Outbox, PublishConfig, PublishError, PublishErrorKind, Publisher},
+    },
+};
+
+/// Golden tiles that are run before the daemon says that it is ready; `ensemble check` runs all.
+const GOLDEN_TILES: usize = 2;
+
+/// A process that can publish and be stopped.
+pub(crate) struct Service {
+    runtime: Runtime,
+    publisher: Option<Publisher>,
+    pub(crate) outbox: Outbox,
+    pub(crate) stop: Stop,
+    pub(crate) clock: Arc<dyn Clock>,
+}
+
+impl Service {
+    /// Starts the runtime, takes the signals, and binds the sockets when there is somewhere to publish.
+    pub(crate) fn start(publish: Option<PublishConfig>) -> Result<Self, Failure> {
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let stop = Stop::default();
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .enable_all()
+            .build()
+            .blame(Exit::Software)?;
+        let publisher = match publish {
+            Some(config) => Some(runtime.block_on(Publisher::bind(&config, clock.clone()))?),
+            None => None,
+        };
+        let outbox = match &publisher {
+            Some(publisher) => publisher.outbox(),
+            None => Outbox::disabled(clock.clone()),
+        };
+        if let Some(publisher) = &publisher {
+            let asked = stop.clone();
+            let stop_run = Box::new(move || {
+                asked.ask();
+                Ok(())
+            });
+            runtime.spawn(control::serve(
+                publisher.control(),
+                outbox.clone(),
+                stop_run,
+            ));
+        }
+        runtime.spawn(take_signals(stop.clone()));
+        Ok(Self {
+            runtime,
+            publisher,
+            outbox,
+            stop,
+            clock,
+        })
+    }
+
+    /// Where subscribers find the sockets: labels, maps.
+    pub(crate) fn endpoints(&self) -> Option<(&str, &str)> {
+        self.publisher
+            .as_ref()
+            .map(|publisher| (publisher.labels(), publisher.maps()))
+    }
+
+    /// Sends what waits and gives the ports up.
+    pub(crate) fn close(self) {
+        if let Some(publisher) = self.publisher {
+            self.runtime.block_on(publisher.close());
+        }
+    }
+}
+
+/// The first signal drains the run; the second ends the process at once.
+async fn take_signals(stop: Stop) {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (Ok(mut interrupt), Ok(mut terminate)) = (
+        signal(SignalKind::interrupt()),
+        signal(SignalKind::terminate()),
+    ) else {
+        tracing::warn!("signals cannot be taken; stop with `senescope ctl stop`");
+        return;
+    };
+    let mut asked = 0;
+    loop {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+        asked += 1;
+        if asked > 1 {
+            // 128 + SIGINT, as shells have it.
+            std::process::exit(130);
+        }
+        tracing::info!(
+            "stopping: what was scanned is still labelled and published; once more to give up"
+        );
+        stop.ask();
+    }
+}
+
+/// Loads an ensemble and runs some of its golden vectors.
+pub(crate) fn load_ensemble(dir: &Path, clock: &dyn Clock) -> Result<Ensemble, Failure> {
+    let ensemble = Ensemble::load(dir, &EngineOptions::default(), clock)?;
+    check_golden(&ensemble, GOLDEN_TILES)?;
+    Ok(ensemble)
+}
+
+/// The publisher's settings as the publisher has them.
+pub(crate) fn publish_config(publish: &Publish, outbox_mib: u32) -> PublishConfig {
+    let bytes = |mib: u32| (mib as usize) << 20;
+    PublishConfig {
+        labels: publish.labels.clone(),
+        maps: publish.maps.clone(),
+        control: publish.control.clone(),
+        labels_backlog_bytes: bytes(publish.labels_backlog_mib),
+        maps_backlog_bytes: bytes(publish.maps_backlog_mib),
+        labels_queue_bytes: bytes(outbox_mib),
+        maps_queue_bytes: bytes(outbox_mib),
+        ..PublishConfig::default()
+    }
+}
+
+impl From<PublishError> for Failure {
+    fn from(error: PublishError) -> Self {
+        let exit = match error.kind() {
+            PublishErrorKind::Configuration => Exit::Config,
+            PublishErrorKind::Unavailable => Exit::Unavailable,
+            PublishErrorKind::Io => Exit::Io,
+            PublishErrorKind::Data => Exit::Data,
+        };
+        Self::new(exit, error)
+    }
+}
+
+impl From<EnsembleError> for Failure {
+    fn from(error: EnsembleError) -> Self {
+        let exit = match &error {
+            EnsembleError::Missing { .. } => Exit::NoInput,
+            EnsembleError::Read { .. } => Exit::Io,
+            EnsembleError::Golden { .. } => Exit::Negative,
+            _ => Exit::Data,
+        };
+        Self::new(exit, error)
+    }
+}
+
+impl From<Refused> for Failure {
+    fn from(refused: Refused) -> Self {
+        match refused {
+            Refused::Board(error) => error.into(),
+            Refused::Ensemble(error) => error.into(),
+            refused @ Refused::Unfit(_) => Self::new(Exit::Data, refused),
+            refused @ Refused::Sink(_) => Self::new(Exit::Io, refused),
+            refused => Self::new(Exit::Software, refused),
+        }
+    }
+}

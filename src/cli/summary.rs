@@ -1,0 +1,64 @@
+//! What is printed of a run's end.
+
+use super::Exit;
+use crate::{
+    pipeline::Monitor,
+    stages::publish::{Finish, Kind, RunEnd},
+};
+
+/// A few lines for people.
+pub(crate) fn of(end: &RunEnd, monitor: &Monitor) -> String {
+    let assigned = |kind| end.totals.get(&kind).map_or(0, |total| total.assigned);
+    let latency = monitor.latency();
+    let mut text = format!(
+        "run {}: {} frame(s), {} row(s), {} lost, {} label(s), {} map(s)",
+        finish(end.finish),
+        end.rows.frames,
+        end.rows.rows_scanned,
+        end.rows.rows_lost,
+        assigned(Kind::Label),
+        assigned(Kind::Cam),
+    );
+    if let Some(detail) = &end.detail {
+        text.push_str(&format!("\n  {detail}"));
+    }
+    if let Some(total) = latency.stages.get("total") {
+        let ms = |ns: u64| ns as f64 / 1e6;
+        text.push_str(&format!(
+            "\n  label after the deciding row: median {:.0} ms, 95 % within {:.0} ms; {} of {} before the end of \
+             their frame",
+            ms(total.p50_ns),
+            ms(total.p95_ns),
+            latency.before_frame_end,
+            latency.labels,
+        ));
+    }
+    for edge in &end.edges {
+        for (reason, items) in &edge.discarded {
+            text.push_str(&format!(
+                "\n  {}: {items} discarded ({})",
+                edge.name,
+                reason.as_str()
+            ));
+        }
+    }
+    text
+}
+
+/// The exit code that the end of a run deserves.
+pub(crate) fn exit(end: &RunEnd) -> Exit {
+    match end.finish {
+        Finish::Completed | Finish::Cancelled => Exit::Done,
+        Finish::Incomplete => Exit::Unavailable,
+        Finish::Errored => Exit::Io,
+    }
+}
+
+fn finish(finish: Finish) -> &'static str {
+    match finish {
+        Finish::Completed => "completed",
+        Finish::Cancelled => "stopped",
+        Finish::Incomplete => "incomplete",
+        Finish::Errored => "failed",
+    }
+}

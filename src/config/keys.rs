@@ -1,0 +1,42 @@
+//! The allowed range of every numeric key.
+
+/// A numeric key, its unit and its range.
+#[derive(Clone, Copy, Debug)]
+pub struct Key {
+    /// Section and name, for example `scan.dwell_ns`.
+    pub path: &'static str,
+    /// Unit as people write it.
+    pub unit: &'static str,
+    /// Smallest value.
+    pub min: f64,
+    /// Largest value.
+    pub max: f64,
+}
+
+const fn key(path: &'static str, unit: &'static str, min: f64, max: f64) -> Key {
+    Key {
+        path,
+        unit,
+        min,
+        max,
+    }
+}
+
+/// Every numeric key. A test holds it against the settings.
+pub const KEYS: &[Key] = &[
+    key("board.pixel_size_um", "µm", 0.02, 5.0),
+    key("scan.width", "samples", 16.0, 8192.0),
+    key("scan.height", "rows", 16.0, 8192.0),
+    key("scan.pixel_size_um", "µm", 0.02, 5.0),
+    key("scan.dwell_ns", "ns", 100.0, 1_000_000.0),
+    key("scan.strip_rows", "rows", 1.0, 8192.0),
+    key("scan.frames", "frames", 1.0, 1e9),
+    key("sim.seed", "", 0.0, 9_007_199_254_740_992.0),
+    key("sim.speed", "times real", 0.01, 1000.0),
+    key("engine.threads", "threads", 0.0, 256.0),
+    key("publish.labels_backlog_mib", "MiB", 1.0, 4096.0),
+    key("publish.maps_backlog_mib", "MiB", 1.0, 4096.0),
+    key("limits.strips_mib", "MiB", 1.0, 4096.0),
+    key("limits.tiles_mib", "MiB", 1.0, 4096.0),
+    key("limits.outbox_mib", "MiB", 1.0, 4096.0),
+];

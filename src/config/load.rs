@@ -1,0 +1,335 @@
+//! Reading, merging and validating.
+
+use std::path::{Path, PathBuf};
+
+use config::{Config, Environment, File, FileFormat};
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+
+use super::{KEYS, Settings};
+use crate::stages::segment::SegmentError;
+
+/// A configuration file larger than this is none.
+const MAX_FILE_BYTES: u64 = 1 << 20;
+
+/// Where settings come from, in order of increasing weight.
+#[derive(Clone, Debug, Default)]
+pub struct Sources {
+    /// A TOML file.
+    pub file: Option<PathBuf>,
+    /// `SENESCOPE__SECTION__KEY` variables, as given by the caller; `None` reads the process's own.
+    pub environment: Option<Vec<(String, String)>>,
+    /// `section.key=value` arguments.
+    pub set: Vec<String>,
+}
+
+/// What is wrong with a configuration.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("the configuration file {path} cannot be read: {reason}")]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        reason: String,
+    },
+    /// `--set` without `=`.
+    #[error(
+        "`--set {0}` is not of the form section.key=value, for example `--set scan.height=256`"
+    )]
+    Set(String),
+    /// A key that does not exist.
+    #[error("the key `{key}` is unknown{hint}; `senescope config show` lists all keys")]
+    UnknownKey {
+        /// The key.
+        key: String,
+        /// A similar key, as part of the sentence.
+        hint: String,
+    },
+    /// A value out of its range.
+    #[error("`{key}` is {value}; allowed is {min} to {max}{unit}")]
+    OutOfRange {
+        /// The key.
+        key: String,
+        /// What was given.
+        value: f64,
+        /// Smallest value.
+        min: f64,
+        /// Largest value.
+        max: f64,
+        /// The unit, with a leading space.
+        unit: String,
+    },
+    /// A setting of the segmentation is out of its range.
+    #[error(transparent)]
+    Segment(#[from] SegmentError),
+    /// Not of the key's type, or not TOML.
+    #[error("the configuration is not valid: {0}")]
+    Invalid(String),
+}
+
+/// Reads, merges and validates.
+///
+/// # Errors
+/// [`ConfigError`] names the offending key, file or argument.
+pub fn load(sources: &Sources) -> Result<Settings, ConfigError> {
+    let invalid = |error: config::ConfigError| ConfigError::Invalid(error.to_string());
+    let mut builder = Config::builder();
+    if let Some(path) = &sources.file {
+        builder = builder.add_source(File::from_str(&read(path)?, FileFormat::Toml));
+    }
+    let mut environment = Environment::with_prefix("SENESCOPE")
+        .prefix_separator("__")
+        .separator("__")
+        .try_parsing(true);
+    if let Some(variables) = &sources.environment {
+        environment = environment.source(Some(variables.iter().cloned().collect()));
+    }
+    builder = builder.add_source(environment);
+    for argument in &sources.set {
+        let (key, value) = argument
+            .split_once('=')
+            .filter(|(key, _)| !key.is_empty())
+            .ok_or_else(|| ConfigError::Set(argument.clone()))?;
+        let line = format!("{key} = {}", toml_value(value));
+        builder = builder.add_source(File::from_str(&line, FileFormat::Toml));
+    }
+    let merged = builder.build().map_err(invalid)?;
+    let given: Value = merged.clone().try_deserialize().map_err(invalid)?;
+    refuse_unknown(&given, &known_keys(), "")?;
+    refuse_out_of_range(&given)?;
+    let settings: Settings = merged.try_deserialize().map_err(invalid)?;
+    settings.segment.validate()?;
+    Ok(settings)
+}
+
+/// SHA-256 of the effective settings, in hexadecimal: the `config` of every message.
+pub fn digest(settings: &Settings) -> String {
+    // A settings value always serialises: it has no maps with keys that are not text.
+    let text = serde_json::to_vec(settings).unwrap_or_default();
+    hex(&Sha256::digest(text))
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn read(path: &Path) -> Result<String, ConfigError> {
+    let failed = |reason: String| ConfigError::File {
+        path: path.to_owned(),
+        reason,
+    };
+    let size = std::fs::metadata(path)
+        .map_err(|error| failed(error.to_string()))?
+        .len();
+    if size > MAX_FILE_BYTES {
+        return Err(failed(format!(
+            "it has {size} bytes, the limit is {MAX_FILE_BYTES}"
+        )));
+    }
+    std::fs::read_to_string(path).map_err(|error| failed(error.to_string()))
+}
+
+/// `value` as TOML: numbers, booleans and arrays as they are, everything else as a string.
+fn toml_value(value: &str) -> String {
+    let literal = value.parse::<f64>().is_ok()
+        || matches!(value, "true" | "false")
+        || value.starts_with(['[', '{', '"', '\'']);
+    if literal {
+        value.to_owned()
+    } else {
+        Value::from(value).to_string()
+    }
+}
+
+/// The settings with every optional key present, as the tree of what is known.
+fn known_keys() -> Value {
+    serde_json::to_value(Settings::default()).unwrap_or_default()
+}
+
+/// Tables whose keys are free.
+const FREE_TABLES: &[&str] = &["board.channels"];
+
+fn refuse_unknown(given: &Value, known: &Value, at: &str) -> Result<(), ConfigError> {
+    let (Value::Object(given), Value::Object(known)) = (given, known) else {
+        return Ok(());
+    };
+    for (key, value) in given {
+        let path = if at.is_empty() {
+            key.clone()
+        } else {
+            format!("{at}.{key}")
+        };
+        if FREE_TABLES.contains(&path.as_str()) {
+            continue;
+        }
+        match known.get(key) {
+            Some(inner) => refuse_unknown(value, inner, &path)?,
+            None => {
+                return Err(ConfigError::UnknownKey {
+                    hint: similar(key, at, known.keys()),
+                    key: path,
+                });
+            }
+        }
+    }
+    Ok(())
+}
+
+fn similar<'a>(key: &str, at: &str, candidates: impl Iterator<Item = &'a String>) -> String {
+    candidates
+        .map(|candidate| (edit_distance(key, candidate), candidate))
+        .filter(|(distance, _)| *distance <= 3)
+        .min()
+        .map(|(_, candidate)| {
+            let dot = if at.is_empty() { "" } else { "." };
+            format!("; did you mean `{at}{dot}{candidate}`?")
+        })
+        .unwrap_or_default()
+}
+
+/// Levenshtein distance.
+fn edit_distance(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, ca) in a.chars().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = i + 1;
+        for (j, cb) in b.iter().enumerate() {
+            let substituted = diagonal + usize::from(ca != *cb);
+            diagonal = row[j + 1];
+            row[j + 1] = substituted.min(diagonal + 1).min(row[j] + 1);
+        }
+    }
+    row[b.len()]
+}
+
+fn refuse_out_of_range(given: &Value) -> Result<(), ConfigError> {
+    for key in KEYS {
+        let value = key
+            .path
+            .split('.')
+            .try_fold(given, |table, part| table.get(part));
+        let Some(value) = value.and_then(Value::as_f64) else {
+            continue;
+        };
+        if !(key.min..=key.max).contains(&value) {
+            let space = if key.unit.is_empty() { "" } else { " " };
+            return Err(ConfigError::OutOfRange {
+                key: key.path.to_owned(),
+                value,
+                min: key.min,
+                max: key.max,
+                unit: format!("{space}{}", key.unit),
+            });
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn set(arguments: &[&str]) -> Result<Settings, ConfigError> {
+        load(&Sources {
+            environment: Some(Vec::new()),
+            set: arguments.iter().map(|a| (*a).to_owned()).collect(),
+            ..Sources::default()
+        })
+    }
+
+    #[test]
+    fn nothing_given_is_the_default() {
+        assert_eq!(set(&[]).unwrap(), Settings::default());
+    }
+
+    #[test]
+    fn the_weight_is_file_environment_set() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("a.toml");
+        std::fs::write(&file, "[scan]\nheight = 100\nwidth = 100\nstrip_rows = 7\n").unwrap();
+        let settings = load(&Sources {
+            file: Some(file),
+            environment: Some(vec![
+                ("SENESCOPE__SCAN__HEIGHT".into(), "200".into()),
+                ("SENESCOPE__SCAN__WIDTH".into(), "200".into()),
+            ]),
+            set: vec!["scan.width=300".into()],
+        })
+        .unwrap();
+        let scan = settings.scan;
+        assert_eq!((scan.strip_rows, scan.height, scan.width), (7, 200, 300));
+    }
+
+    #[test]
+    fn an_unknown_key_is_named_with_the_likely_one() {
+        let error = set(&["scan.hight=3"]).unwrap_err().to_string();
+        assert!(
+            error.contains("`scan.hight`") && error.contains("`scan.height`"),
+            "{error}"
+        );
+        let error = set(&["nonsense.deep.key=3"]).unwrap_err().to_string();
+        assert!(error.contains("`nonsense`"), "{error}");
+    }
+
+    #[test]
+    fn a_value_out_of_range_is_named_with_unit_and_range() {
+        let error = set(&["scan.dwell_ns=3"]).unwrap_err().to_string();
+        assert_eq!(error, "`scan.dwell_ns` is 3; allowed is 100 to 1000000 ns");
+    }
+
+    #[test]
+    fn a_value_of_the_wrong_type_is_named() {
+        let error = set(&["scan.dwell_ns=fast"]).unwrap_err().to_string();
+        assert!(error.contains("scan.dwell_ns"), "{error}");
+        assert!(matches!(set(&["scan"]), Err(ConfigError::Set(_))));
+    }
+
+    #[test]
+    fn speeds_are_a_word_or_a_number() {
+        use super::super::SimSpeed;
+        assert_eq!(set(&["sim.speed=max"]).unwrap().sim.speed, SimSpeed::Max);
+        assert_eq!(
+            set(&["sim.speed=4"]).unwrap().sim.speed,
+            SimSpeed::Times(4.0)
+        );
+        assert!(set(&["sim.speed=warp"]).is_err());
+    }
+
+    #[test]
+    fn every_numeric_key_has_a_range_and_every_range_a_key() {
+        let known = known_keys();
+        let mut numeric = Vec::new();
+        collect(&known, "", &mut numeric);
+        // The segmentation holds its own ranges.
+        for path in numeric.iter().filter(|path| !path.starts_with("segment.")) {
+            assert!(
+                KEYS.iter().any(|key| key.path == path),
+                "{path} has no range"
+            );
+        }
+        for key in KEYS {
+            let found = key
+                .path
+                .split('.')
+                .try_fold(&known, |table, part| table.get(part));
+            assert!(found.is_some(), "{} is not a setting", key.path);
+        }
+    }
+
+    fn collect(value: &Value, at: &str, into: &mut Vec<String>) {
+        match value {
+            Value::Object(table) => {
+                for (key, value) in table {
+                    let dot = if at.is_empty() { "" } else { "." };
+                    collect(value, &format!("{at}{dot}{key}"), into);
+                }
+            }
+            Value::Number(_) => into.push(at.to_owned()),
+            _ => {}
+        }
+    }
+}

@@ -1,0 +1,14 @@
+//! Typed settings: built-in values, then a file, then the environment, then `--set`, each overriding the
+//! one before. Every key that is not known and every value out of its range is refused by name.
+//!
+//! Units are in the names of the keys; [`KEYS`] holds the allowed ranges.
+
+mod keys;
+mod load;
+mod settings;
+
+pub use keys::{KEYS, Key};
+pub use load::{ConfigError, Sources, digest, load};
+pub use settings::{
+    Backend, Board, Engine, EnsembleSettings, Limits, Publish, Scan, Settings, Sim, SimSpeed,
+};

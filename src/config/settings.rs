@@ -1,0 +1,192 @@
+//! The settings and their built-in values.
+
+use std::{collections::BTreeMap, path::PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::stages::segment::SegmentConfig;
+
+/// Everything that can be set.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Settings {
+    /// Where the rows come from.
+    pub board: Board,
+    /// What is asked of the board.
+    pub scan: Scan,
+    /// The simulated microscope, for `board.backend = "sim"`.
+    pub sim: Sim,
+    /// How cells are found.
+    pub segment: SegmentConfig,
+    /// Which ensemble classifies.
+    pub ensemble: EnsembleSettings,
+    /// How the networks run.
+    pub engine: Engine,
+    /// Where results are published.
+    pub publish: Publish,
+    /// Memory that queues may take.
+    pub limits: Limits,
+}
+
+/// A backend of the board abstraction.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Backend {
+    /// The simulated microscope.
+    #[default]
+    Sim,
+    /// Recordings and TIFF files.
+    Replay,
+}
+
+/// Where the rows come from.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Board {
+    /// The backend.
+    pub backend: Backend,
+    /// File or folder of the `replay` backend.
+    pub path: Option<PathBuf>,
+    /// Which file or page is which channel, as `--channel` has it: name → `FILE[#PAGE]` or `#PAGE`.
+    pub channels: BTreeMap<String, String>,
+    /// Edge of a pixel in µm, for files that do not say.
+    pub pixel_size_um: Option<f64>,
+}
+
+/// What is asked of the board. The board says what was achieved.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Scan {
+    /// Samples in a row.
+    pub width: u32,
+    /// Rows in a frame.
+    pub height: u32,
+    /// Edge of a pixel in µm.
+    pub pixel_size_um: f64,
+    /// Time a pixel in ns.
+    pub dwell_ns: u64,
+    /// Scan in both directions.
+    pub bidirectional: bool,
+    /// Rows that the board sends at once.
+    pub strip_rows: u32,
+    /// The run ends by itself after this many frames; without it, it goes on.
+    pub frames: Option<u64>,
+}
+
+impl Default for Scan {
+    fn default() -> Self {
+        Self {
+            width: 512,
+            height: 512,
+            pixel_size_um: 0.2,
+            dwell_ns: 20_000,
+            bidirectional: true,
+            strip_rows: 4,
+            frames: None,
+        }
+    }
+}
+
+/// The pace of a source that could go faster than a microscope.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SimSpeed {
+    /// As fast as the pipeline takes the rows; nothing is ever lost.
+    Max,
+    /// This many times the real scan; rows that are not taken in time are lost, and told.
+    #[serde(untagged)]
+    Times(f64),
+}
+
+/// The simulated microscope.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Sim {
+    /// The dish: cell line, treatment, instrument and every cell follow from it.
+    pub seed: u64,
+    /// `"max"`, or a factor of the real scan.
+    pub speed: SimSpeed,
+}
+
+impl Default for Sim {
+    fn default() -> Self {
+        Self {
+            seed: 7,
+            speed: SimSpeed::Times(1.0),
+        }
+    }
+}
+
+/// Which ensemble classifies.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct EnsembleSettings {
+    /// Folder with `manifest.json` and the networks.
+    pub dir: PathBuf,
+}
+
+impl Default for EnsembleSettings {
+    fn default() -> Self {
+        Self {
+            dir: PathBuf::from("models/ensemble"),
+        }
+    }
+}
+
+/// How the networks run.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Engine {
+    /// Worker threads; 0 takes one a core.
+    pub threads: u32,
+}
+
+/// Where results are published. Endpoints are ZeroMQ's.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Publish {
+    /// PUB socket of runs, labels, statistics and heartbeats.
+    pub labels: String,
+    /// PUB socket of maps.
+    pub maps: String,
+    /// ROUTER socket of commands.
+    pub control: String,
+    /// Backlog of labels that one slow subscriber may take, in MiB.
+    pub labels_backlog_mib: u32,
+    /// Backlog of maps that one slow subscriber may take, in MiB.
+    pub maps_backlog_mib: u32,
+}
+
+impl Default for Publish {
+    fn default() -> Self {
+        Self {
+            labels: "tcp://127.0.0.1:5556".to_owned(),
+            maps: "tcp://127.0.0.1:5557".to_owned(),
+            control: "tcp://127.0.0.1:5558".to_owned(),
+            labels_backlog_mib: 16,
+            maps_backlog_mib: 64,
+        }
+    }
+}
+
+/// Memory that queues may take.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Limits {
+    /// Strip buffers between the board and the pipeline, in MiB.
+    pub strips_mib: u32,
+    /// Tiles between the segmentation and their verdict, in MiB.
+    pub tiles_mib: u32,
+    /// Messages waiting for the sockets, in MiB.
+    pub outbox_mib: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            strips_mib: 64,
+            tiles_mib: 64,
+            outbox_mib: 32,
+        }
+    }
+}

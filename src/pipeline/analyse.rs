@@ -1,0 +1,323 @@
+//! The analysis: rows → frame → corrected rows → cells → tiles, on one thread.
+
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use crossbeam_channel::{Receiver, Sender};
+use senescope_hal::{Clock, Gap, GapCause, HostInstant, Pacing, ScanActual, Strip};
+
+use super::{
+    FrameEnd,
+    acquire::Rows,
+    emit::{Step, What},
+    queue::{Job, TileQueue},
+};
+use crate::{
+    config::Settings,
+    domain::{Cell, Stamps, Tile},
+    stages::{
+        assemble::{Assembler, FrameRow, RowTotals},
+        correct::Corrector,
+        infer::Manifest,
+        segment::{SegmentError, Segmenter},
+        tile::{Cutter, TileError},
+    },
+};
+
+/// The pure steps of the analysis.
+pub(crate) struct Stages {
+    corrector: Corrector,
+    segmenter: Segmenter,
+    cutter: Cutter,
+}
+
+impl Stages {
+    /// The steps for the frames of `scan` and the tiles of `manifest`.
+    ///
+    /// # Errors
+    /// When the scan does not fit the settings or the manifest.
+    pub(crate) fn new(
+        scan: &ScanActual,
+        manifest: &Manifest,
+        settings: &Settings,
+    ) -> Result<Self, Unfit> {
+        let channels: Vec<_> = scan
+            .channels
+            .iter()
+            .map(|channel| channel.name.clone())
+            .collect();
+        Ok(Self {
+            corrector: Corrector::new(scan),
+            segmenter: Segmenter::new(
+                &settings.segment,
+                scan.width,
+                scan.height,
+                scan.pixel_size_um,
+                &channels,
+            )?,
+            cutter: Cutter::new(manifest, scan)?,
+        })
+    }
+}
+
+/// A scan that this ensemble and these settings do not fit.
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+#[non_exhaustive]
+pub enum Unfit {
+    /// It cannot be segmented.
+    Segment(#[from] SegmentError),
+    /// Tiles cannot be cut from it.
+    Tile(#[from] TileError),
+}
+
+/// A tile on its way to the networks.
+#[derive(Debug)]
+pub(crate) struct TileJob {
+    pub(crate) tile: Tile,
+    pub(crate) stamps: Stamps,
+}
+
+/// What the analysis saw.
+#[derive(Debug, Default)]
+pub(crate) struct Analysed {
+    pub(crate) rows: RowTotals,
+    pub(crate) lost: BTreeMap<GapCause, u64>,
+}
+
+/// The analysis and its surroundings.
+pub(crate) struct Analysis<'a> {
+    pub(crate) clock: &'a dyn Clock,
+    pub(crate) scan: &'a ScanActual,
+    pub(crate) queue: &'a TileQueue<TileJob>,
+    pub(crate) steps: Sender<Step>,
+    pub(crate) frames_received: &'a AtomicU64,
+    pub(crate) stages: Stages,
+    /// Whether the counts of a frame go along with its end.
+    pub(crate) images: bool,
+}
+
+/// The part that is busy while the assembler hands rows on.
+struct Rest<'a> {
+    clock: &'a dyn Clock,
+    queue: &'a TileQueue<TileJob>,
+    steps: Sender<Step>,
+    frames_received: &'a AtomicU64,
+    stages: Stages,
+    images: bool,
+    times: RowTimes,
+    height: u32,
+    next_index: u64,
+    missing_rows: u32,
+    cells: u32,
+    found: Vec<Cell>,
+}
+
+impl Analysis<'_> {
+    /// Analyses everything that comes, until the sender is gone; then closes the queue of tiles.
+    pub(crate) fn run(self, rows: &Receiver<Rows>) -> Analysed {
+        let mut assembler = Assembler::new(self.scan);
+        let mut lost = BTreeMap::new();
+        let mut rest = Rest {
+            clock: self.clock,
+            queue: self.queue,
+            steps: self.steps,
+            frames_received: self.frames_received,
+            stages: self.stages,
+            found: Vec::new(),
+            images: self.images,
+            times: RowTimes::new(self.scan),
+            height: self.scan.height,
+            next_index: 0,
+            missing_rows: 0,
+            cells: 0,
+        };
+        for message in rows {
+            match message {
+                Rows::Strip(strip) => {
+                    rest.times.strip(&strip);
+                    assembler.push(&strip, |row| rest.row(row));
+                }
+                Rows::Gap(gap) => {
+                    *lost.entry(gap.cause).or_default() += u64::from(gap.rows);
+                    rest.times.gap(&gap, rest.clock.now());
+                    assembler.gap(&gap, |row| rest.row(row));
+                }
+            }
+        }
+        assembler.finish(|row| rest.row(row));
+        Analysed {
+            rows: assembler.totals(),
+            lost,
+        }
+    }
+}
+
+impl Rest<'_> {
+    fn row(&mut self, row: FrameRow<'_>) {
+        let index = row.index();
+        if index == 0 {
+            self.missing_rows = 0;
+            self.cells = 0;
+        }
+        if !row.frame().is_whole(index) {
+            self.missing_rows += 1;
+        }
+        self.times.reached(index);
+        let last = index + 1 == self.height;
+        if last {
+            self.frames_received
+                .store(row.frame().frame() + 1, Ordering::Relaxed);
+        }
+        let mut found = std::mem::take(&mut self.found);
+        let corrected = self.stages.corrector.apply(row);
+        self.stages.segmenter.push_row(&corrected, &mut found);
+        for cell in found.drain(..) {
+            self.cells += 1;
+            self.cell(cell, row);
+        }
+        self.found = found;
+        if last {
+            let end = FrameEnd {
+                frame: row.frame().frame(),
+                field: row.frame().field(),
+                cells: self.cells,
+                missing_rows: self.missing_rows,
+            };
+            let image = self.images.then(|| Box::new(row.frame().clone()));
+            self.step(What::FrameEnd(end, image));
+        }
+    }
+
+    fn cell(&mut self, cell: Cell, row: FrameRow<'_>) {
+        let look_ahead = self.stages.segmenter.look_ahead_rows();
+        let own_row = (cell.bbox.bottom() - 1 + look_ahead).min(self.height - 1);
+        let (scanned, received) = self.times.of(cell.decided_row);
+        let (own_rows_scanned, _) = self.times.of(own_row);
+        let frame = row.frame();
+        let tile = self
+            .stages
+            .cutter
+            .cut(Arc::new(cell), |channel, row| frame.row(channel, row));
+        let stamps = Stamps {
+            own_rows_scanned,
+            scanned,
+            received,
+            cut: self.clock.now(),
+            ..Stamps::default()
+        };
+        let index = self.take_index();
+        let job = Job {
+            index,
+            frame: tile.cell.frame,
+            bytes: tile_bytes(&tile),
+            work: TileJob { tile, stamps },
+        };
+        for shed in self.queue.push(job) {
+            self.send(shed.index, What::Shed);
+        }
+    }
+
+    fn step(&mut self, what: What) {
+        let index = self.take_index();
+        self.send(index, what);
+    }
+
+    fn take_index(&mut self) -> u64 {
+        let index = self.next_index;
+        self.next_index += 1;
+        index
+    }
+
+    fn send(&self, index: u64, what: What) {
+        // The emitter outlives every sender; were it gone, its own result would say why.
+        let _ = self.steps.send(Step { index, what });
+    }
+}
+
+impl Drop for Rest<'_> {
+    fn drop(&mut self) {
+        // Also when a stage panics: workers that wait for tiles must end.
+        self.queue.close();
+    }
+}
+
+fn tile_bytes(tile: &Tile) -> usize {
+    // Its values, its mask, and once it is classified a map of one plane.
+    let plane = tile.values.len() / tile.values.dim().0.max(1);
+    (tile.values.len() + plane) * size_of::<f32>() + tile.cell.mask.len() + size_of::<Cell>()
+}
+
+/// When each row of the present frame was scanned and received, in host time.
+struct RowTimes {
+    /// Only a live scan has a line period in host time.
+    line_period: Option<Duration>,
+    rows: Vec<(HostInstant, HostInstant)>,
+    latest: (HostInstant, HostInstant),
+}
+
+impl RowTimes {
+    fn new(scan: &ScanActual) -> Self {
+        Self {
+            line_period: scan
+                .line_period_ns
+                .filter(|_| scan.pacing == Pacing::Live)
+                .map(Duration::from_nanos),
+            rows: vec![Default::default(); scan.height as usize],
+            latest: Default::default(),
+        }
+    }
+
+    /// A strip came: its last row was scanned just before it was received.
+    fn strip(&mut self, strip: &Strip) {
+        let header = &strip.header;
+        for offset in 0..header.rows {
+            let later = header.rows - 1 - offset;
+            let before = self.line_period.map_or(Duration::ZERO, |line| line * later);
+            let scanned = u64::try_from(before.as_nanos()).unwrap_or(u64::MAX);
+            let scanned = HostInstant(header.received.0.saturating_sub(scanned));
+            self.set(
+                header.first_row.saturating_add(offset),
+                (scanned, header.received),
+            );
+        }
+    }
+
+    /// Rows will not come, as was said at `now`.
+    fn gap(&mut self, gap: &Gap, now: HostInstant) {
+        for row in gap.first_row..gap.first_row.saturating_add(gap.rows).min(self.height()) {
+            self.set(row, (now, now));
+        }
+    }
+
+    /// The frame has reached `row`. A row that nothing was heard of passed with the one before it.
+    fn reached(&mut self, row: u32) {
+        if let Some(times) = self.rows.get_mut(row as usize) {
+            if times.1 < self.latest.1 {
+                *times = self.latest;
+            }
+            self.latest = *times;
+        }
+    }
+
+    /// When `row` was scanned, and when it was received.
+    fn of(&self, row: u32) -> (HostInstant, HostInstant) {
+        self.rows.get(row as usize).copied().unwrap_or(self.latest)
+    }
+
+    fn set(&mut self, row: u32, times: (HostInstant, HostInstant)) {
+        if let Some(slot) = self.rows.get_mut(row as usize) {
+            *slot = times;
+        }
+    }
+
+    fn height(&self) -> u32 {
+        u32::try_from(self.rows.len()).unwrap_or(u32::MAX)
+    }
+}

@@ -1,0 +1,117 @@
+//! The emitter: puts results back into the order in which cells were decided, and hands them to the sinks.
+//!
+//! Workers finish in any order. What waits here for an earlier result still counts against the bound of
+//! the [`TileQueue`], so the waiting is bounded too.
+
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use crossbeam_channel::Receiver;
+use senescope_hal::Clock;
+
+use super::{Classified, FrameEnd, Sink, SinkError, Stop};
+use crate::{
+    stages::assemble::FrameBuffer,
+    telemetry::{Discard, Edge, Latencies},
+};
+
+/// One step of the run, in the order of `index`.
+#[derive(Debug)]
+pub(crate) struct Step {
+    pub(crate) index: u64,
+    pub(crate) what: What,
+}
+
+/// What happened.
+#[derive(Debug)]
+pub(crate) enum What {
+    /// A cell got its verdict; the tile's memory is given back.
+    Classified(Box<Classified>, usize),
+    /// A network failed on the tile.
+    Failed(usize),
+    /// The tile had to make room.
+    Shed,
+    /// All cells of a frame have been decided; with its counts when a sink wants them.
+    FrameEnd(FrameEnd, Option<Box<FrameBuffer>>),
+}
+
+/// The emitter's surroundings.
+pub(crate) struct Emitter<'a> {
+    pub(crate) clock: &'a dyn Clock,
+    /// Gives back the memory of a tile.
+    pub(crate) release: &'a (dyn Fn(usize) + Sync),
+    pub(crate) verdicts: &'a Edge,
+    pub(crate) latencies: &'a Mutex<Latencies>,
+    /// Frames whose last row has been received.
+    pub(crate) frames_received: &'a AtomicU64,
+    pub(crate) stop: &'a Stop,
+}
+
+impl Emitter<'_> {
+    /// Emits until every sender is gone. After a sink has failed the run is asked to stop and what still
+    /// comes is counted, not handed on; the first error is given at the end.
+    pub(crate) fn run(
+        &self,
+        steps: &Receiver<Step>,
+        sinks: &mut [Box<dyn Sink>],
+    ) -> Result<(), SinkError> {
+        let mut waiting = BTreeMap::new();
+        let mut next = 0;
+        let mut result = Ok(());
+        for step in steps {
+            waiting.insert(step.index, step.what);
+            while let Some(what) = waiting.remove(&next) {
+                next += 1;
+                let emitted = self.step(what, sinks, result.is_err());
+                if result.is_ok()
+                    && let Err(error) = emitted
+                {
+                    result = Err(error);
+                    self.stop.ask();
+                }
+            }
+        }
+        result
+    }
+
+    fn step(&self, what: What, sinks: &mut [Box<dyn Sink>], failed: bool) -> Result<(), SinkError> {
+        match what {
+            What::Shed => Ok(()),
+            What::Failed(bytes) => {
+                self.verdicts.enter(1);
+                self.verdicts.discard(Discard::EngineError, 1);
+                (self.release)(bytes);
+                Ok(())
+            }
+            What::Classified(mut classified, bytes) => {
+                self.verdicts.enter(1);
+                classified.stamps.emitted = self.clock.now();
+                let emitted = if failed {
+                    self.verdicts.discard(Discard::Cancelled, 1);
+                    Ok(())
+                } else {
+                    self.verdicts.leave(1);
+                    self.latencies
+                        .lock()
+                        .unwrap_or_else(PoisonError::into_inner)
+                        .record(
+                            &classified.stamps.latency(),
+                            classified.cell.frame >= self.frames_received.load(Ordering::Relaxed),
+                        );
+                    sinks.iter_mut().try_for_each(|sink| sink.cell(&classified))
+                };
+                (self.release)(bytes);
+                emitted
+            }
+            What::FrameEnd(..) if failed => Ok(()),
+            What::FrameEnd(end, image) => sinks
+                .iter_mut()
+                .try_for_each(|sink| sink.frame(&end, image.as_deref())),
+        }
+    }
+}

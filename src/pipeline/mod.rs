@@ -1,0 +1,204 @@
+//! Stage → thread: the wiring of a run, readable from top to bottom.
+//!
+//! ```text
+//! board thread ─Rows→ analysis ─TileJob→ workers ─Step→ emitter (the caller's thread) → sinks
+//! ```
+//!
+//! Every queue is bounded; `ARCHITECTURE.md` lists the bounds and what happens when each is full.
+//! A run always drains: what was scanned before a stop or a failure of the board is classified and
+//! handed to the sinks.
+
+mod acquire;
+mod analyse;
+mod classify;
+mod emit;
+mod execute;
+mod monitor;
+mod publish_sink;
+mod queue;
+mod sink;
+mod stop;
+mod tiles;
+
+use std::{sync::Arc, thread};
+
+use crossbeam_channel::bounded;
+use senescope_hal::{Clock, Pacing, RunSummary, ScanActual, Session};
+
+use crate::{
+    config::Settings,
+    stages::{
+        infer::{Ensemble, Worker},
+        publish::{Finish, RunReport},
+    },
+};
+use acquire::Acquired;
+pub use analyse::Unfit;
+use analyse::{Analysed, Analysis, Stages};
+use emit::Emitter;
+pub use execute::{Execution, Refused};
+pub use monitor::Monitor;
+pub use publish_sink::label_message;
+use queue::{Policy, TileQueue};
+pub use sink::{Classified, FrameEnd, Sink, SinkError};
+pub use stop::Stop;
+pub use tiles::tiles;
+
+/// Messages between the board and the analysis: strips, bounded in bytes by their pool, and gaps.
+const ROWS_WAITING: usize = 8192;
+/// Results between the workers and the emitter; their memory counts against the queue of tiles.
+const STEPS_WAITING: usize = 256;
+
+/// A run that is ready: its session is armed.
+struct Run<'a> {
+    /// The armed session.
+    session: &'a mut Session,
+    /// What the session delivers.
+    scan: &'a ScanActual,
+    /// What classifies.
+    ensemble: &'a Ensemble,
+    /// What the analysis does.
+    stages: Stages,
+    /// One for each worker thread.
+    workers: Vec<Worker>,
+    /// Limits and segmentation.
+    settings: &'a Settings,
+    /// Where results go, in this order.
+    sinks: &'a mut [Box<dyn Sink>],
+    /// Asks the run to stop.
+    stop: &'a Stop,
+    /// What can be watched while it runs.
+    monitor: &'a Monitor,
+    /// Host time.
+    clock: &'a dyn Clock,
+}
+
+impl Run<'_> {
+    /// Runs to the end of the source, to a stop, or to a failure, drains, and reports.
+    fn run(self) -> RunReport {
+        let Self { monitor, stop, .. } = self;
+        let policy = match self.scan.pacing {
+            Pacing::Live => Policy::ShedOldestFrame,
+            Pacing::Pulled => Policy::Wait,
+        };
+        let queue = TileQueue::new(
+            mebibytes(self.settings.limits.tiles_mib),
+            policy,
+            Arc::clone(&monitor.tiles),
+            Arc::clone(&monitor.tiles_fill),
+        );
+        let (to_analysis, rows) = bounded(ROWS_WAITING);
+        let (to_emitter, steps) = bounded(STEPS_WAITING);
+        if let Ok(interrupter) = self.session.interrupter() {
+            stop.wakes(interrupter);
+        }
+        let analysis = Analysis {
+            clock: self.clock,
+            scan: self.scan,
+            queue: &queue,
+            steps: to_emitter.clone(),
+            frames_received: &monitor.frames_received,
+            stages: self.stages,
+            images: self.sinks.iter().any(|sink| sink.wants_images()),
+        };
+        let emitter = Emitter {
+            clock: self.clock,
+            release: &|bytes| queue.release(bytes),
+            verdicts: &monitor.verdicts,
+            latencies: &monitor.latencies,
+            frames_received: &monitor.frames_received,
+            stop,
+        };
+        let Self {
+            ensemble,
+            clock,
+            session,
+            sinks,
+            workers,
+            ..
+        } = self;
+        let (acquired, analysed, emitted, workers_whole) = thread::scope(|scope| {
+            let queue = &queue;
+            let _closing = Closing(|| {
+                queue.close();
+                stop.ask();
+            });
+            let board = scope.spawn(move || acquire::acquire(session, &to_analysis, stop));
+            let analysis = scope.spawn(move || analysis.run(&rows));
+            let workers: Vec<_> = workers
+                .into_iter()
+                .map(|worker| {
+                    let steps = to_emitter.clone();
+                    scope.spawn(move || classify::work(worker, ensemble, clock, queue, &steps))
+                })
+                .collect();
+            drop(to_emitter);
+            let emitted = emitter.run(&steps, sinks);
+            (
+                board.join().ok(),
+                analysis.join().ok(),
+                emitted,
+                workers.into_iter().all(|worker| worker.join().is_ok()),
+            )
+        });
+        let defect = match (&acquired, &analysed, workers_whole) {
+            (None, ..) => Some("the board's thread"),
+            (_, None, _) => Some("the analysis"),
+            (.., false) => Some("a worker"),
+            _ => None,
+        };
+        let acquired = acquired.unwrap_or(Acquired {
+            summary: None,
+            error: None,
+            stopped: false,
+        });
+        let Analysed { rows, lost } = analysed.unwrap_or_default();
+        let (finish, detail) = if let Some(who) = defect {
+            let sentence = format!("{who} failed by a defect of this program; the log says where");
+            (Finish::Errored, Some(sentence))
+        } else if let Err(error) = emitted {
+            (Finish::Errored, Some(error.to_string()))
+        } else if let Some(error) = acquired.error {
+            (Finish::Incomplete, Some(error.to_string()))
+        } else if acquired.stopped {
+            (Finish::Cancelled, None)
+        } else {
+            (Finish::Completed, None)
+        };
+        RunReport {
+            finish,
+            detail,
+            rows: acquired.summary.unwrap_or(RunSummary {
+                frames: rows.frames,
+                rows_scanned: rows.delivered + lost.values().sum::<u64>(),
+                rows_delivered: rows.delivered,
+                rows_lost: lost.values().sum(),
+            }),
+            gaps: lost,
+            edges: monitor.edges(),
+        }
+    }
+}
+
+/// Runs when the emitter panics: the other threads must not wait for it.
+struct Closing<F: FnMut()>(F);
+
+impl<F: FnMut()> Drop for Closing<F> {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            (self.0)();
+        }
+    }
+}
+
+/// Worker threads: as set, or one a core.
+pub fn threads(settings: &Settings) -> usize {
+    match settings.engine.threads {
+        0 => thread::available_parallelism().map_or(1, usize::from),
+        given => given as usize,
+    }
+}
+
+fn mebibytes(mib: u32) -> usize {
+    (mib as usize) << 20
+}

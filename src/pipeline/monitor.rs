@@ -1,0 +1,64 @@
+//! What can be watched of a run while it runs.
+
+use std::sync::{
+    Arc, Mutex, PoisonError,
+    atomic::{AtomicU64, Ordering},
+};
+
+use super::queue::Fill;
+use crate::{
+    stages::publish::Depth,
+    telemetry::{Edge, EdgeCounts, Latencies, LatencyReport},
+};
+
+/// Counters and latencies of one run, shared between its threads and whoever watches.
+#[derive(Debug)]
+pub struct Monitor {
+    pub(crate) tiles: Arc<Edge>,
+    pub(crate) tiles_fill: Arc<Fill>,
+    pub(crate) verdicts: Edge,
+    pub(crate) latencies: Mutex<Latencies>,
+    /// Frames whose last row has been received.
+    pub(crate) frames_received: AtomicU64,
+}
+
+impl Default for Monitor {
+    fn default() -> Self {
+        Self {
+            tiles: Arc::new(Edge::new("tiles")),
+            tiles_fill: Arc::default(),
+            verdicts: Edge::new("verdicts"),
+            latencies: Mutex::default(),
+            frames_received: AtomicU64::new(0),
+        }
+    }
+}
+
+impl Monitor {
+    /// The counters of the pipeline's edges at this instant.
+    pub fn edges(&self) -> Vec<EdgeCounts> {
+        vec![self.tiles.counts(), self.verdicts.counts()]
+    }
+
+    /// How full the queue of tiles is.
+    pub(crate) fn tiles_depth(&self, limit_bytes: usize) -> Depth {
+        Depth {
+            items: self.tiles_fill.waiting.load(Ordering::Relaxed),
+            bytes: self.tiles_fill.bytes.load(Ordering::Relaxed),
+            limit_bytes: limit_bytes as u64,
+        }
+    }
+
+    /// The latencies so far.
+    pub fn latency(&self) -> LatencyReport {
+        self.latencies
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .report()
+    }
+
+    /// Frames whose last row has been received.
+    pub fn frames(&self) -> u64 {
+        self.frames_received.load(Ordering::Relaxed)
+    }
+}

@@ -1,0 +1,55 @@
+//! The sink that publishes: a label for each cell, then its map.
+
+use std::collections::BTreeMap;
+
+use super::{Classified, Sink, SinkError};
+use crate::{
+    domain::Latency,
+    stages::publish::{CamMessage, LabelMessage, MessageError, Outbox},
+};
+
+/// Publishes through an [`Outbox`].
+pub(crate) struct PublishSink {
+    pub(crate) outbox: Outbox,
+    pub(crate) pixel_size_um: f64,
+}
+
+impl Sink for PublishSink {
+    fn cell(&mut self, classified: &Classified) -> Result<(), SinkError> {
+        let failed = |error: MessageError| SinkError(error.to_string());
+        let label_seq = self
+            .outbox
+            .label(label_message(classified, self.pixel_size_um))
+            .map_err(failed)?;
+        if let Some(map) = &classified.map {
+            let cam = CamMessage::new(
+                label_seq,
+                &classified.cell,
+                classified.window,
+                map,
+                Some(classified.stamps.received),
+            );
+            self.outbox.cam(cam).map_err(failed)?;
+        }
+        Ok(())
+    }
+}
+
+/// The label of a cell as it is published.
+pub fn label_message(classified: &Classified, pixel_size_um: f64) -> LabelMessage {
+    LabelMessage::new(
+        &classified.cell,
+        &classified.verdict,
+        pixel_size_um,
+        Some(classified.stamps.received),
+        by_stage(&classified.stamps.latency()),
+    )
+}
+
+fn by_stage(latency: &Latency) -> BTreeMap<String, u64> {
+    latency
+        .by_stage()
+        .into_iter()
+        .map(|(stage, ns)| (stage.to_owned(), ns))
+        .collect()
+}

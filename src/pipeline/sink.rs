@@ -1,0 +1,64 @@
+//! Where results go, and what goes there.
+
+use std::sync::Arc;
+
+use crate::{
+    domain::{Cell, Heatmap, Stamps, TileWindow, Verdict},
+    stages::assemble::FrameBuffer,
+};
+
+/// A cell with what was said about it.
+#[derive(Clone, Debug)]
+pub struct Classified {
+    /// The cell.
+    pub cell: Arc<Cell>,
+    /// Where its tile was cut.
+    pub window: TileWindow,
+    /// The ensemble's verdict.
+    pub verdict: Verdict,
+    /// The map of the decided class; `None` when the ensemble cannot explain.
+    pub map: Option<Heatmap>,
+    /// When it happened.
+    pub stamps: Stamps,
+}
+
+/// A frame of which nothing more will come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FrameEnd {
+    /// Index in the run.
+    pub frame: u64,
+    /// Field of view.
+    pub field: u32,
+    /// Cells that were found.
+    pub cells: u32,
+    /// Rows that are missing.
+    pub missing_rows: u32,
+}
+
+/// A sink could not take a result, as a sentence.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct SinkError(pub String);
+
+/// Takes results in the order in which cells were decided, on the emitter's thread.
+pub trait Sink: Send {
+    /// One cell.
+    ///
+    /// # Errors
+    /// When the result cannot be handed on; the run is then drained and ends as errored.
+    fn cell(&mut self, classified: &Classified) -> Result<(), SinkError>;
+
+    /// All cells of a frame have been given. `image` is there when a sink [wants](Sink::wants_images) it.
+    ///
+    /// # Errors
+    /// As for [`Sink::cell`].
+    fn frame(&mut self, end: &FrameEnd, image: Option<&FrameBuffer>) -> Result<(), SinkError> {
+        let _ = (end, image);
+        Ok(())
+    }
+
+    /// Whether [`Sink::frame`] needs the counts of the frame. They cost a copy of each frame.
+    fn wants_images(&self) -> bool {
+        false
+    }
+}
