@@ -4,19 +4,18 @@ use std::{path::Path, time::Duration};
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 
-use super::source::{Frame, ReplaySource};
+use super::{
+    setup::{self, CLOCK_HZ},
+    source::{Frame, ReplaySource},
+};
 use crate::{
-    Board, Capabilities, ChannelMask, ChannelName, Clock, ErrorKind, Gap, GapCause, HalError,
-    HostInstant, Identity, Interrupter, Pacing, ReadEvent, RunId, RunSummary, ScanActual,
-    ScanRequest, Strip, StripBuffer, StripFlags, StripHeader, SystemClock,
+    Board, Capabilities, ChannelMask, Clock, ErrorKind, Gap, GapCause, HalError, HostInstant,
+    Identity, Interrupter, Pacing, ReadEvent, RunId, RunSummary, ScanActual, ScanRequest, Strip,
+    StripBuffer, StripFlags, StripHeader, SystemClock,
 };
 
-/// Rows of a strip when the request leaves them open.
-const DEFAULT_STRIP_ROWS: u32 = 64;
 /// Time a pixel by which a recording without a dwell time is paced.
 const NOMINAL_DWELL_NS: u64 = 20_000;
-/// Device ticks are nanoseconds of the recording.
-const CLOCK_HZ: u64 = 1_000_000_000;
 
 /// How fast a recording is given.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -198,83 +197,11 @@ impl Board for ReplayBoard {
     }
 
     fn configure(&mut self, want: &ScanRequest) -> Result<ScanActual, HalError> {
-        let source = &self.source;
-        let fixed = |what: &str, want: Option<u64>, has: Option<u64>| match (want, has) {
-            (None, _) => Ok(()),
-            (Some(want), Some(has)) if want == has => Ok(()),
-            (Some(want), Some(has)) => Err(unsupported(format!(
-                "{what} of {want} is asked for, but the recording has {has}; leave it out"
-            ))),
-            (Some(want), None) => Err(unsupported(format!(
-                "{what} of {want} is asked for, but the recording does not say what it was; leave it out"
-            ))),
-        };
-        fixed(
-            "a width",
-            want.width.map(u64::from),
-            Some(u64::from(source.width())),
-        )?;
-        fixed(
-            "a height",
-            want.height.map(u64::from),
-            Some(u64::from(source.height())),
-        )?;
-        fixed("a dwell time in ns", want.dwell_ns, source.dwell_ns())?;
-        let um = source.pixel_size_um();
-        if want
-            .pixel_size_um
-            .is_some_and(|want| (want - um).abs() > 1e-9 * um)
-        {
-            return Err(unsupported(format!(
-                "the recording has a pixel of {um} µm; leave the pixel size out of the scan, or give --pixel-size-um"
-            )));
-        }
-        if want.bidirectional == Some(true) {
-            return Err(unsupported(
-                "a recording is not scanned in both directions; leave it out".to_owned(),
-            ));
-        }
-        if want.frames == Some(0) || want.strip_rows == Some(0) {
-            let message = "no frames, or strips without rows, are asked for; ask for at least one";
-            return Err(HalError::new(ErrorKind::Request, message));
-        }
-        let all = source.channels();
-        let selected = if want.channels.is_empty() {
-            (0..all.len()).collect()
-        } else {
-            let find = |name: &ChannelName| all.iter().position(|info| info.name == *name);
-            let lost = |name: &ChannelName| {
-                unsupported(format!(
-                    "the channel {name} is asked for, but the recording was opened without it"
-                ))
-            };
-            want.channels
-                .iter()
-                .map(|name| find(name).ok_or_else(|| lost(name)))
-                .collect::<Result<Vec<_>, _>>()?
-        };
-        let frames = want.frames.map_or(source.frames(), |frames| {
-            usize::try_from(frames).map_or(source.frames(), |frames| frames.min(source.frames()))
-        });
-        let actual = ScanActual {
-            width: source.width(),
-            height: source.height(),
-            pixel_size_um: um,
-            dwell_ns: source.dwell_ns(),
-            line_period_ns: source.line_period_ns(),
-            bidirectional: false,
-            strip_rows: want
-                .strip_rows
-                .unwrap_or(DEFAULT_STRIP_ROWS)
-                .min(source.height()),
-            channels: selected
-                .iter()
-                .filter_map(|index| all.get(*index).cloned())
-                .collect(),
-            clock_hz: CLOCK_HZ,
-            frames: Some(frames as u64),
-            pacing: Pacing::Pulled,
-        };
+        let (actual, selected) = setup::achieve(&self.source, want)?;
+        let frames = actual
+            .frames
+            .and_then(|frames| usize::try_from(frames).ok())
+            .unwrap_or(0);
         let line_ns = self.line_ns();
         self.scan = Some(Scan {
             actual: actual.clone(),
@@ -425,8 +352,4 @@ fn file_name(path: &Path) -> &str {
     path.file_name()
         .and_then(|name| name.to_str())
         .unwrap_or_default()
-}
-
-fn unsupported(message: String) -> HalError {
-    HalError::new(ErrorKind::Unsupported, message)
 }

@@ -34,6 +34,7 @@ mod ome_stack;
 pub(crate) mod page;
 pub(crate) mod plane;
 mod request;
+mod setup;
 mod source;
 mod stack;
 
