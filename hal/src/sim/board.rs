@@ -13,6 +13,7 @@ use super::{
     Ahead, FaultKind, RenderRequest, SimConfig, Speed, Truth,
     plan::{Next, Plan},
     run::{Run, Scan, not_rendered},
+    wake::Wake,
 };
 use crate::{
     Board, Capabilities, ChannelInfo, ChannelName, Clock, ErrorKind, HalError, HostInstant,
@@ -22,8 +23,8 @@ use crate::{
 
 /// Ticks a second of the device clock: one a nanosecond.
 const CLOCK_HZ: u64 = 1_000_000_000;
-/// Largest edge of a frame in pixels.
-const MAX_EDGE: u32 = 4096;
+/// Largest edge of a frame in pixels: rendering takes about 80 bytes a pixel.
+const MAX_EDGE: u32 = 2048;
 /// Pixel sizes in µm that the optics make sense for.
 const PIXEL_UM: std::ops::RangeInclusive<f64> = 0.05..=1.0;
 /// Longest wait for the first frame when a scan starts.
@@ -391,18 +392,4 @@ fn not_armed() -> HalError {
         ErrorKind::State,
         "no run is prepared on the simulated board; arm it first",
     )
-}
-
-/// Wakes the read of a simulated board.
-struct Wake(Sender<()>);
-
-impl Interrupter for Wake {
-    fn interrupt(&self) {
-        // One wake that waits is as good as two.
-        let _ = self.0.try_send(());
-    }
-
-    fn clone_box(&self) -> Box<dyn Interrupter> {
-        Box::new(Self(self.0.clone()))
-    }
 }

@@ -8,7 +8,7 @@ use super::{Dish, Fault};
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Speed {
-    /// This many times the real line rate; what is not taken in time is lost, as at a microscope.
+    /// This many times the real line rate, at least 0.001; what is not taken in time is lost, as at a microscope.
     Real(f64),
     /// As fast as the reader takes them; nothing is ever lost.
     AsFastAsPossible,

@@ -21,7 +21,7 @@ pub struct SrsDetector {
     pub background: f64,
     /// Shot noise of the detected beam in one pixel, as a fraction of a thick cell body.
     pub shot_noise: f64,
-    /// All noise over shot noise, as an amplitude ratio, 1 to 5 squared in power.
+    /// All noise over shot noise in amplitude: the root of 1 to 5 in power.
     pub excess_noise: f64,
     /// Poles of the lock-in's low-pass filter.
     pub filter_poles: u32,
@@ -91,7 +91,7 @@ pub struct Instrument {
     pub psf_axial_um: f64,
     /// Standard deviation of the focus from field to field in µm.
     pub focus_sigma_um: f64,
-    /// Shift of return lines against forward lines in µs-independent pixels.
+    /// Shift of return lines against forward lines in pixels.
     pub phase_offset_px: f64,
     /// Standard deviation of the start of a line in pixels, common to all channels.
     pub jitter_px: f64,

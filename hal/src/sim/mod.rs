@@ -27,6 +27,7 @@ mod scan;
 mod scene;
 mod shape;
 mod truth;
+mod wake;
 
 use ahead::Ahead;
 pub use board::SimBoard;

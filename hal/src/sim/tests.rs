@@ -54,7 +54,7 @@ fn the_same_seed_gives_the_same_frame_and_another_does_not() {
 
 #[test]
 fn the_classes_are_about_as_frequent_and_the_oracle_is_nearly_right() {
-    let cells = drawn(400, 12);
+    let cells = drawn(150, 12);
     let senescent = cells
         .iter()
         .filter(|cell| cell.1 == CellClass::Senescent)
@@ -148,4 +148,66 @@ fn golden_frame() {
         (0xfc4a_ed2e_8a1c_85c0, 0x80c8_79a5_74bb_59ed),
         "got {got:#018x?}"
     );
+}
+
+#[test]
+fn effect_sizes_lie_in_the_stated_ranges() {
+    let cells = drawn(300, 20);
+    let of = |class: CellClass| {
+        cells.iter().filter(move |(dish, of, _, phenotype)| {
+            *of == class && !phenotype.mitotic && (!dish.treated || dish.hours >= 72.0)
+        })
+    };
+    let (young, old) = (|| of(CellClass::Proliferating), || of(CellClass::Senescent));
+    let ranges = [
+        (1.8, 4.0),
+        (0.6, 0.9),
+        (1.3, 2.2),
+        (2.0, 4.0),
+        (1.3, 1.9),
+        (1.5, 2.5),
+        (1.3, 2.0),
+        (1.2, 2.0),
+    ];
+    let median = |mut values: Vec<f64>| {
+        values.sort_by(f64::total_cmp);
+        values[values.len() / 2]
+    };
+    for (index, (effect, (low, high))) in EFFECTS.iter().zip(ranges).enumerate() {
+        let ratio = median(old().map(|cell| (effect.of)(&cell.3)).collect())
+            / median(young().map(|cell| (effect.of)(&cell.3)).collect());
+        assert!((low..=high).contains(&ratio), "property {index}: × {ratio}");
+    }
+    let share = |yes: fn(&Phenotype) -> bool| {
+        let part = |cells: Vec<&Phenotype>| {
+            cells.iter().filter(|phenotype| yes(phenotype)).count() as f64 / cells.len() as f64
+        };
+        (
+            part(young().map(|cell| &cell.3).collect()),
+            part(old().map(|cell| &cell.3).collect()),
+        )
+    };
+    let shares = [
+        (share(|p| p.nuclei > 1), (0.03, 0.06), (0.15, 0.45)),
+        (share(|p| p.irregular_nucleus), (0.0, 0.03), (0.08, 0.20)),
+        (
+            share(|p| !p.vacuoles_um.is_empty()),
+            (0.01, 0.03),
+            (0.10, 0.25),
+        ),
+        (share(|p| p.granules <= 3), (0.85, 1.0), (0.0, 0.30)),
+    ];
+    for (index, ((young, old), y, o)) in shares.into_iter().enumerate() {
+        assert!(
+            (y.0..=y.1).contains(&young),
+            "share {index}: {young} proliferating"
+        );
+        assert!((o.0..=o.1).contains(&old), "share {index}: {old} senescent");
+    }
+    let mitotic = cells.iter().filter(|cell| cell.3.mitotic).count() as f64;
+    let proliferating = cells
+        .iter()
+        .filter(|cell| cell.1 == CellClass::Proliferating)
+        .count() as f64;
+    assert!((0.03..=0.08).contains(&(mitotic / proliferating)));
 }
