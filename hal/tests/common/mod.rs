@@ -50,6 +50,14 @@ pub(crate) struct Recording {
     pub(crate) strips: u64,
 }
 
+impl Recording {
+    fn reach(&mut self, frame: usize, blank: &[Vec<u16>]) {
+        while self.frames.len() <= frame {
+            self.frames.push(blank.to_vec());
+        }
+    }
+}
+
 pub(crate) fn play(source: ReplaySource) -> Recording {
     play_with(
         source,
@@ -76,9 +84,7 @@ pub(crate) fn play_with(source: ReplaySource, want: &ScanRequest) -> Recording {
         {
             ReadEvent::Strip(strip) => {
                 let index = strip.header.frame as usize;
-                recording
-                    .frames
-                    .resize(recording.frames.len().max(index + 1), blank.clone());
+                recording.reach(index, &blank);
                 for row in 0..strip.header.rows {
                     let start = ((strip.header.first_row + row) * actual.width) as usize;
                     for (channel, plane) in recording.frames[index].iter_mut().enumerate() {
@@ -97,9 +103,7 @@ pub(crate) fn play_with(source: ReplaySource, want: &ScanRequest) -> Recording {
             ReadEvent::Idle => continue,
             ReadEvent::EndOfRun => break,
         };
-        recording
-            .frames
-            .resize(recording.frames.len().max(frame + 1), blank.clone());
+        recording.reach(frame, &blank);
     }
     recording.summary = session.disarm().unwrap();
     recording
