@@ -11,7 +11,9 @@ use super::channel::Block;
 const ENVELOPE: f64 = 0.15;
 const ENVELOPE_STEPS: usize = 12;
 /// Smallest part of the blocks that is taken to be background.
-const LEAST_BACKGROUND: f64 = 0.12;
+const LEAST_BACKGROUND: f64 = 0.08;
+/// Between two modes the blocks are this many times sparser than in the first.
+const BETWEEN_MODES: f64 = 3.0;
 /// Holds the tilt where the window is too flat to tell it.
 const RIDGE: f64 = 1e-3;
 /// A block is in a cell above this many deviations of the background.
@@ -86,24 +88,6 @@ impl Surface {
     pub(super) fn level(&self, place: Place) -> f32 {
         dot(&self.0, &place.terms()) as f32
     }
-
-    /// The surface through the middle of `samples` without the outlying ones; `None` with too few.
-    pub(super) fn through_middle(samples: &[Sample], rest: &mut Vec<f64>) -> Option<Self> {
-        if samples.len() < FEWEST_BLOCKS {
-            return None;
-        }
-        let mut coefficients = least_squares(samples, |_| 1.0)?;
-        for _ in 0..3 {
-            let residual =
-                |sample: &Sample| (sample.value - dot(&coefficients, &sample.terms)).abs();
-            rest.clear();
-            rest.extend(samples.iter().map(residual));
-            let limit = (2.0 * 1.4826 * quantile(rest, 0.5)).max(1e-6);
-            let near = |sample: &Sample| f64::from(u8::from(residual(sample) <= limit));
-            coefficients = least_squares(samples, near).unwrap_or(coefficients);
-        }
-        Some(Self(coefficients))
-    }
 }
 
 /// The background of a channel around some rows.
@@ -118,6 +102,30 @@ pub(super) struct Background {
 }
 
 impl Background {
+    /// The background of a channel in which cells are as often darker as brighter: the surface through the
+    /// middle of `samples` without the outlying ones. Says nothing of contrast. `None` with too few.
+    pub(super) fn through_middle(samples: &[Sample], rest: &mut Vec<f64>) -> Option<Self> {
+        if samples.len() < FEWEST_BLOCKS {
+            return None;
+        }
+        let mut coefficients = least_squares(samples, |_| 1.0)?;
+        let mut limit = 0.0;
+        for _ in 0..3 {
+            let residual =
+                |sample: &Sample| (sample.value - dot(&coefficients, &sample.terms)).abs();
+            rest.clear();
+            rest.extend(samples.iter().map(residual));
+            limit = (2.0 * 1.4826 * quantile(rest, 0.5)).max(1e-6);
+            let near = |sample: &Sample| f64::from(u8::from(residual(sample) <= limit));
+            coefficients = least_squares(samples, near).unwrap_or(coefficients);
+        }
+        Some(Self {
+            level: Surface(coefficients),
+            noise: limit as f32,
+            contrast: 0.0,
+        })
+    }
+
     /// Fits the background to `samples`; `rest` is working memory. `None` with too few samples.
     pub(super) fn fit(samples: &[Sample], rest: &mut Vec<f64>) -> Option<Self> {
         if samples.len() < FEWEST_BLOCKS {
@@ -210,12 +218,18 @@ fn densest(samples: &[Sample], coefficients: &[f64; TERMS], rest: &mut Vec<f64>)
     let count = ((rest.len() as f64 * LEAST_BACKGROUND) as usize)
         .max(FEWEST_BLOCKS)
         .min(rest.len());
-    // The upper part is not searched: cells that are all alike must not pass for the medium.
+    // The upper part is not searched: that much of a field is never medium and brighter than its cells.
     let starts = (rest.len() * 6 / 10).saturating_sub(count) + 1;
     let width = |start: usize| rest[start + count - 1] - rest[start];
-    let start = (0..starts)
-        .min_by(|a, b| width(*a).total_cmp(&width(*b)))
-        .unwrap_or(0);
+    // The lowest mode: a later, denser one is cells that are all alike.
+    let mut start = 0;
+    for candidate in 0..starts {
+        if width(candidate) < width(start) {
+            start = candidate;
+        } else if width(candidate) > BETWEEN_MODES * width(start) {
+            break;
+        }
+    }
     let centre = rest[start + count / 2];
     // Only what lies below: cells lie above.
     let below = rest.partition_point(|value| *value < centre);

@@ -2,26 +2,22 @@
 
 use senescope_hal::ChannelName;
 
-use super::{
-    config::{GRADIENT_ROWS, Scale},
-    plane::Plane,
-    smooth,
-};
+use super::{config::Scale, plane::Plane, smooth};
 
 /// How cells show in a channel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Show {
     /// Cells are brighter than the medium.
     Bright,
-    /// Cells have edges and texture, and are as often darker as brighter: the magnitude of the gradient
-    /// takes the place of the counts.
-    Edges,
+    /// Cells are as often darker as brighter. Such a channel has a background but no say in what is a
+    /// cell: its edges are those of debris and of uneven lines as well.
+    Both,
 }
 
 impl Show {
     pub(super) fn of(name: &ChannelName) -> Self {
         if *name == ChannelName::trans() {
-            Self::Edges
+            Self::Both
         } else {
             Self::Bright
         }
@@ -46,13 +42,10 @@ pub(super) struct Channel {
     /// All rows of the frame that make up the working row are there.
     pub(super) valid: Vec<bool>,
     along: Plane<f32>,
-    gradient: Vec<f32>,
-    /// What cells show in, smoothed.
+    /// Smoothed counts.
     pub(super) signal: Plane<f32>,
     /// Blocks of the signal.
     pub(super) blocks: Plane<Block>,
-    /// Blocks of the counts, for a channel whose signal is something else.
-    pub(super) count_blocks: Plane<Block>,
 }
 
 impl Channel {
@@ -62,24 +55,15 @@ impl Channel {
             counts: Plane::new(width, height),
             valid: vec![false; height],
             along: Plane::new(width, height),
-            gradient: vec![0.0; width],
             signal: Plane::new(width, height),
             blocks: Plane::new(width.div_ceil(scale.block), height.div_ceil(scale.block)),
-            count_blocks: Plane::new(width.div_ceil(scale.block), height.div_ceil(scale.block)),
         }
     }
 
-    /// Smooths `row` along itself. Needs [`GRADIENT_ROWS`] rows of counts below it.
+    /// Smooths `row` along itself.
     pub(super) fn smooth_along(&mut self, row: usize, scale: &Scale) {
-        match self.show {
-            Show::Bright => {
-                smooth::along(&scale.kernel, self.counts.row(row), self.along.row_mut(row))
-            }
-            Show::Edges => {
-                self.take_gradient(row);
-                smooth::along(&scale.kernel, &self.gradient, self.along.row_mut(row));
-            }
-        }
+        let to = self.along.row_mut(row);
+        smooth::along(&scale.kernel, self.counts.row(row), to);
     }
 
     /// Smooths across `row`. Needs the kernel's radius of rows smoothed along themselves below it.
@@ -97,29 +81,6 @@ impl Channel {
     pub(super) fn measure_blocks(&mut self, block_row: usize, scale: &Scale) {
         let blocks = self.blocks.row_mut(block_row);
         measure(&self.signal, &self.valid, block_row, scale.block, blocks);
-        if self.show == Show::Edges {
-            let blocks = self.count_blocks.row_mut(block_row);
-            measure(&self.counts, &self.valid, block_row, scale.block, blocks);
-        }
-    }
-
-    /// The magnitude of the gradient in counts a pixel; neighbours that are missing count as equal.
-    fn take_gradient(&mut self, row: usize) {
-        let here = self.counts.row(row);
-        let near = |other: usize| {
-            let known = self.valid.get(other).is_some_and(|valid| *valid);
-            self.counts.row(if known { other } else { row })
-        };
-        let (above, below) = (
-            near(row.saturating_sub(GRADIENT_ROWS)),
-            near(row + GRADIENT_ROWS),
-        );
-        let last = here.len().saturating_sub(1);
-        for (column, out) in self.gradient.iter_mut().enumerate() {
-            let dx = here[(column + 1).min(last)] - here[column.saturating_sub(1)];
-            let dy = below[column] - above[column];
-            *out = (dx * dx + dy * dy).sqrt();
-        }
     }
 }
 

@@ -39,7 +39,7 @@ impl Default for SegmentConfig {
     fn default() -> Self {
         Self {
             working_pixel_um: 0.4,
-            smoothing_um: 0.8,
+            smoothing_um: 0.5,
             block_um: 3.2,
             behind_um: 100.0,
             ahead_um: 10.0,
@@ -47,7 +47,7 @@ impl Default for SegmentConfig {
             threshold_noise: 4.0,
             min_area_um2: 60.0,
             max_hole_um2: 150.0,
-            split_neck: 0.8,
+            split_neck: 0.88,
             split_depth_um: 0.8,
         }
     }
@@ -178,9 +178,6 @@ pub(super) struct Scale {
     pub(super) ahead: usize,
 }
 
-/// Rows below that a gradient needs.
-pub(super) const GRADIENT_ROWS: usize = 1;
-
 impl Scale {
     pub(super) fn new(config: &SegmentConfig, pixel_size_um: f64) -> Result<Self, SegmentError> {
         config.validate()?;
@@ -219,7 +216,7 @@ impl Scale {
     }
 
     pub(super) fn look_ahead_rows(&self) -> u32 {
-        let working = (1 + self.ahead) * self.block + self.radius() + GRADIENT_ROWS;
+        let working = (1 + self.ahead) * self.block + self.radius();
         u32::try_from(self.bin * working).unwrap_or(u32::MAX)
     }
 }
@@ -283,7 +280,7 @@ mod tests {
             ..SegmentConfig::default()
         };
         assert!(matches!(
-            config.look_ahead_rows(5.0),
+            config.look_ahead_rows(3.4),
             Err(SegmentError::LookAhead { .. })
         ));
     }

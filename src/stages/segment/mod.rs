@@ -33,10 +33,10 @@ use crate::{
     domain::{Cell, CellFlags},
     stages::correct::CorrectedRow,
 };
-use background::{Background, Grid, Sample, Surface};
-use channel::{Block, Channel, Show};
+use background::{Background, Grid, Sample};
+use channel::{Channel, Show};
 use components::{Component, Labeller};
-use config::{GRADIENT_ROWS, Scale};
+use config::Scale;
 pub use config::{MAX_LOOK_AHEAD_UM, SegmentConfig, SegmentError};
 use cut::Piece;
 use plane::Plane;
@@ -62,8 +62,6 @@ pub struct Segmenter {
     whole: Vec<bool>,
     /// Backgrounds by row of blocks and channel.
     backgrounds: Vec<Vec<Option<Background>>>,
-    /// Levels of the counts by row of blocks and channel.
-    levels: Vec<Vec<Option<Surface>>>,
     grid: Grid,
     score: Plane<f32>,
     mask: Vec<bool>,
@@ -134,7 +132,6 @@ impl Segmenter {
             present: vec![false; rows],
             whole: vec![false; rows],
             backgrounds: vec![vec![None; channels.len()]; rows.div_ceil(scale.block)],
-            levels: vec![vec![None; channels.len()]; rows.div_ceil(scale.block)],
             grid: Grid::new(columns, rows),
             score: Plane::new(columns, rows),
             mask: vec![false; columns],
@@ -254,7 +251,7 @@ impl Segmenter {
                 done.saturating_sub(needs)
             }
         };
-        let along = reach(self.progress.binned, GRADIENT_ROWS);
+        let along = self.progress.binned;
         let across = reach(along, self.scale.radius());
         let measured = if last {
             self.backgrounds.len()
@@ -299,28 +296,17 @@ impl Segmenter {
         let last = (block_row + self.scale.ahead + 1).min(self.backgrounds.len());
         let centre = |at: usize| (at as f64 + 0.5) * self.scale.block as f64 - 0.5;
         for (index, channel) in self.channels.iter().enumerate() {
-            let take = |blocks: &Plane<Block>, samples: &mut Vec<Sample>| {
-                samples.clear();
-                for row in first..last {
-                    let valid = blocks
-                        .row(row)
-                        .iter()
-                        .enumerate()
-                        .filter(|(_, block)| block.valid);
-                    samples.extend(valid.map(|(column, block)| {
-                        Sample::new(self.grid.place(centre(column), centre(row)), *block)
-                    }));
-                }
-            };
-            take(&channel.blocks, &mut self.samples);
-            let background = Background::fit(&self.samples, &mut self.residuals);
-            self.backgrounds[block_row][index] = background;
-            self.levels[block_row][index] = match channel.show {
-                Show::Bright => background.map(|background| background.level),
-                Show::Edges => {
-                    take(&channel.count_blocks, &mut self.samples);
-                    Surface::through_middle(&self.samples, &mut self.residuals)
-                }
+            self.samples.clear();
+            for row in first..last {
+                let blocks = channel.blocks.row(row).iter().enumerate();
+                let valid = blocks.filter(|(_, block)| block.valid);
+                self.samples.extend(valid.map(|(column, block)| {
+                    Sample::new(self.grid.place(centre(column), centre(row)), *block)
+                }));
+            }
+            self.backgrounds[block_row][index] = match channel.show {
+                Show::Bright => Background::fit(&self.samples, &mut self.residuals),
+                Show::Both => Background::through_middle(&self.samples, &mut self.residuals),
             };
         }
     }
@@ -328,10 +314,12 @@ impl Segmenter {
     /// The background of each channel in counts at a place in working coordinates, as it was known for the
     /// rows there; 0 for a channel of which nothing is known.
     fn background_at(&self, x: f64, y: f64) -> Vec<f32> {
-        let block_row = (y.max(0.0) as usize / self.scale.block).min(self.levels.len() - 1);
+        let block_row = (y.max(0.0) as usize / self.scale.block).min(self.backgrounds.len() - 1);
         let place = self.grid.place(x, y);
-        let level = |surface: &Option<Surface>| surface.map_or(0.0, |surface| surface.level(place));
-        self.levels[block_row].iter().map(level).collect()
+        let backgrounds = self.backgrounds[block_row].iter();
+        backgrounds
+            .map(|known| known.map_or(0.0, |background| background.level.level(place)))
+            .collect()
     }
 
     fn label(&mut self, row: usize, block_row: usize) {

@@ -24,6 +24,11 @@ impl<T: Copy + Default> Plane<T> {
         self.values.len().checked_div(self.width).unwrap_or(0)
     }
 
+    /// All values, row by row.
+    pub(super) fn values(&self) -> &[T] {
+        &self.values
+    }
+
     pub(super) fn row(&self, row: usize) -> &[T] {
         &self.values[row * self.width..(row + 1) * self.width]
     }

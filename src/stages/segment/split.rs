@@ -115,21 +115,25 @@ pub(super) fn part(landscape: &Plane<f32>, necks: Necks) -> Parts {
     };
     for (level, pixel) in &order {
         let mut owner = NONE;
+        // The pixel goes uphill.
+        let mut highest = 0.0;
         for near in neighbours(*pixel, width, height).into_iter().flatten() {
             if basin_of[near] == NONE {
                 continue;
             }
+            let height = landscape.values()[near];
             let other = basins.root(basin_of[near]);
-            if owner == NONE {
-                owner = other;
-            } else if owner != other {
+            if owner != NONE && owner != other {
                 let smaller = basins.peak[owner as usize].min(basins.peak[other as usize]);
-                let parted = *level <= necks.fraction * smaller && smaller - level >= necks.depth;
-                if !parted {
+                if *level > necks.fraction * smaller || smaller - level < necks.depth {
                     owner = basins.join(owner, other);
-                } else if basins.peak[other as usize] > basins.peak[owner as usize] {
-                    owner = other;
+                    highest = height.max(highest);
+                    continue;
                 }
+            }
+            if height > highest {
+                owner = other;
+                highest = height;
             }
         }
         if owner == NONE {
