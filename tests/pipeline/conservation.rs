@@ -1,0 +1,125 @@
+//! On every edge: in = out + discarded by reason, whoever is slow.
+
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use crossbeam_channel::bounded;
+use senescope::{
+    config::Settings,
+    pipeline::{Classified, Sink, SinkError, Stop},
+    stages::publish::{Finish, Outbox, RunEnd},
+    telemetry::Discard,
+};
+use senescope_hal::{Pacing, SystemClock};
+
+use crate::support::{CutBoard, Keep, SIZE, frames, pulled, run, run_into};
+
+fn conserved(end: &RunEnd) {
+    assert!(!end.edges.is_empty());
+    for edge in &end.edges {
+        assert_eq!(edge.inside(), 0, "{edge:?}");
+    }
+    assert_eq!(
+        end.rows.rows_scanned,
+        end.rows.rows_delivered + end.rows.rows_lost
+    );
+}
+
+fn edge<'a>(end: &'a RunEnd, name: &str) -> &'a senescope::telemetry::EdgeCounts {
+    end.edges.iter().find(|edge| edge.name == name).unwrap()
+}
+
+#[test]
+fn a_pulled_run_loses_nothing() {
+    let (said, end) = run(pulled(frames(), &[32]), 2);
+    conserved(&end);
+    assert_eq!(end.finish, Finish::Completed);
+    assert!(end.edges.iter().all(|edge| edge.discarded.is_empty()));
+    let cells: u32 = said.frames.iter().map(|frame| frame.cells).sum();
+    assert_eq!(said.labels.len(), cells as usize);
+    assert_eq!(edge(&end, "tiles").entered, u64::from(cells));
+}
+
+/// A sink that takes nothing until it is let, as a stopped consumer does.
+struct Held(crossbeam_channel::Receiver<()>, Keep);
+
+impl Sink for Held {
+    fn cell(&mut self, classified: &Classified) -> Result<(), SinkError> {
+        // Disconnected: everything may pass.
+        let _ = self.0.recv_timeout(Duration::from_secs(60));
+        self.1.cell(classified)
+    }
+}
+
+/// A live board in front of results that are not taken: the queue of tiles fills, whole frames are shed
+/// and counted, and the board is read to its end all the same.
+#[test]
+fn a_slow_consumer_sheds_frames_of_a_live_board_and_never_stops_it() {
+    let mut many = Vec::new();
+    for _ in 0..8 {
+        many.extend_from_slice(frames());
+    }
+    let board = CutBoard::new(&many, &[SIZE], Pacing::Live, Duration::from_millis(20));
+    let mut settings = Settings::default();
+    settings.engine.threads = 1;
+    settings.limits.tiles_mib = 1;
+    let (let_pass, held) = bounded(0);
+    let keep = Keep::default();
+    let sink = Held(held, keep.clone());
+    let released = Mutex::new(Some(let_pass));
+    let end = std::thread::scope(|scope| {
+        let run = scope.spawn(|| {
+            run_into(
+                board,
+                &settings,
+                &Outbox::disabled(Arc::new(SystemClock)),
+                &Stop::default(),
+                Box::new(sink),
+            )
+        });
+        // Sixteen frames at 20 ms each have passed by then, and a queue of 1 MiB holds four tiles.
+        crossbeam_channel::after(Duration::from_secs(3))
+            .recv()
+            .unwrap();
+        drop(released.lock().unwrap().take());
+        run.join().unwrap().0
+    });
+    conserved(&end);
+    let tiles = edge(&end, "tiles");
+    assert!(tiles.discarded[&Discard::EngineBusy] > 0, "{tiles:?}");
+    assert_eq!(end.rows.rows_scanned, u64::from(SIZE) * many.len() as u64);
+    let verdicts = edge(&end, "verdicts");
+    assert_eq!(keep.0.lock().unwrap().labels.len() as u64, verdicts.left);
+}
+
+/// A sink whose disk is full.
+struct Full(u32);
+
+impl Sink for Full {
+    fn cell(&mut self, _: &Classified) -> Result<(), SinkError> {
+        self.0 += 1;
+        if self.0 > 2 {
+            return Err(SinkError(
+                "labels.ndjson cannot be written: no space".to_owned(),
+            ));
+        }
+        Ok(())
+    }
+}
+
+#[test]
+fn a_sink_that_fails_ends_the_run_and_is_told() {
+    let (end, _) = run_into(
+        pulled(frames(), &[32]),
+        &Settings::default(),
+        &Outbox::disabled(Arc::new(SystemClock)),
+        &Stop::default(),
+        Box::new(Full(0)),
+    );
+    conserved(&end);
+    assert_eq!(end.finish, Finish::Errored);
+    assert!(end.detail.as_ref().unwrap().contains("no space"), "{end:?}");
+    assert!(edge(&end, "verdicts").discarded[&Discard::Cancelled] > 0);
+}

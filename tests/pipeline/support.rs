@@ -1,0 +1,278 @@
+//! A board that delivers given frames in any cut, and a sink that keeps everything.
+
+use std::{
+    path::Path,
+    sync::{Arc, Mutex, OnceLock},
+    time::Duration,
+};
+
+use crossbeam_channel::{Receiver, Sender, bounded};
+use senescope::{
+    config::Settings,
+    pipeline::{Classified, Execution, FrameEnd, Monitor, Sink, SinkError, Stop, label_message},
+    stages::{
+        assemble::FrameBuffer,
+        infer::{EngineOptions, Ensemble},
+        publish::{Outbox, RunEnd},
+    },
+};
+use senescope_hal::{
+    Board, Capabilities, ChannelMask, Clock, HalError, HostInstant, Identity, Interrupter, Pacing,
+    ReadEvent, RunId, RunSummary, ScanActual, ScanRequest, Session, Strip, StripBuffer, StripFlags,
+    StripHeader, SystemClock,
+    sim::{Dish, RenderRequest, SimBoard, SimConfig, render},
+};
+
+/// Edge of the frames in pixels: a few cells, and quick to classify.
+pub(crate) const SIZE: u32 = 320;
+const PIXEL_UM: f64 = 0.25;
+
+/// The committed ensemble, loaded once.
+pub(crate) fn ensemble() -> &'static Ensemble {
+    static ENSEMBLE: OnceLock<Ensemble> = OnceLock::new();
+    ENSEMBLE.get_or_init(|| {
+        let folder = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/models/ensemble"));
+        Ensemble::load(folder, &EngineOptions::default(), &SystemClock).unwrap()
+    })
+}
+
+/// SRS, TPEF and TRANS of a few simulated frames.
+pub(crate) fn frames() -> &'static [[Vec<u16>; 3]] {
+    static FRAMES: OnceLock<Vec<[Vec<u16>; 3]>> = OnceLock::new();
+    FRAMES.get_or_init(|| {
+        let dish = Dish::from_seed(7);
+        (0..2)
+            .map(|frame| {
+                let request = RenderRequest {
+                    width: SIZE,
+                    height: SIZE,
+                    pixel_size_um: PIXEL_UM,
+                    ..RenderRequest::of(&dish, frame)
+                };
+                render(&dish, &request).channels
+            })
+            .collect()
+    })
+}
+
+/// Delivers frames in strips of the heights that `cut` gives, again and again.
+pub(crate) struct CutBoard {
+    frames: Vec<[Vec<u16>; 3]>,
+    cut: Vec<u32>,
+    pacing: Pacing,
+    /// Waits before each strip; an interrupt ends the wait and the run.
+    pause: Duration,
+    wake: (Sender<()>, Receiver<()>),
+    next: (usize, u32, u64),
+    stopped: bool,
+    summary: RunSummary,
+    run: RunId,
+}
+
+impl CutBoard {
+    pub(crate) fn new(
+        frames: &[[Vec<u16>; 3]],
+        cut: &[u32],
+        pacing: Pacing,
+        pause: Duration,
+    ) -> Self {
+        Self {
+            frames: frames.to_vec(),
+            cut: cut.to_vec(),
+            pacing,
+            pause,
+            wake: bounded(1),
+            next: (0, 0, 0),
+            stopped: false,
+            summary: RunSummary::default(),
+            run: RunId::from_bits(1),
+        }
+    }
+}
+
+struct Wake(Sender<()>);
+
+impl Interrupter for Wake {
+    fn interrupt(&self) {
+        let _ = self.0.try_send(());
+    }
+
+    fn clone_box(&self) -> Box<dyn Interrupter> {
+        Box::new(Self(self.0.clone()))
+    }
+}
+
+impl Board for CutBoard {
+    fn identity(&self) -> Identity {
+        SimBoard::new(SimConfig::default()).identity()
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        SimBoard::new(SimConfig::default()).capabilities()
+    }
+
+    fn configure(&mut self, _: &ScanRequest) -> Result<ScanActual, HalError> {
+        Ok(ScanActual {
+            width: SIZE,
+            height: SIZE,
+            pixel_size_um: PIXEL_UM,
+            dwell_ns: None,
+            line_period_ns: None,
+            bidirectional: false,
+            strip_rows: SIZE,
+            channels: self.capabilities().channels,
+            clock_hz: 1,
+            frames: Some(self.frames.len() as u64),
+            pacing: self.pacing,
+        })
+    }
+
+    fn arm(&mut self) -> Result<RunId, HalError> {
+        Ok(self.run)
+    }
+
+    fn start(&mut self) -> Result<(), HalError> {
+        Ok(())
+    }
+
+    fn stop(&mut self) -> Result<(), HalError> {
+        self.stopped = true;
+        Ok(())
+    }
+
+    fn disarm(&mut self) -> Result<RunSummary, HalError> {
+        Ok(self.summary)
+    }
+
+    fn read(&mut self, mut buffer: StripBuffer, _: HostInstant) -> Result<ReadEvent, HalError> {
+        let (frame, row, sequence) = self.next;
+        if self.stopped || frame >= self.frames.len() {
+            return Ok(ReadEvent::EndOfRun);
+        }
+        if !self.pause.is_zero() && self.wake.1.recv_timeout(self.pause).is_ok() {
+            return Ok(ReadEvent::Idle);
+        }
+        let rows = self.cut[sequence as usize % self.cut.len()].clamp(1, SIZE - row);
+        let samples = buffer.resize((rows * SIZE * 3) as usize).unwrap();
+        for (offset, target) in samples.chunks_exact_mut(3 * SIZE as usize).enumerate() {
+            let start = (row as usize + offset) * SIZE as usize;
+            for (channel, target) in target.chunks_exact_mut(SIZE as usize).enumerate() {
+                target.copy_from_slice(&self.frames[frame][channel][start..start + SIZE as usize]);
+            }
+        }
+        let last = row + rows == SIZE;
+        self.next = if last {
+            (frame + 1, 0, sequence + 1)
+        } else {
+            (frame, row + rows, sequence + 1)
+        };
+        self.summary.frames = frame as u64 + 1;
+        self.summary.rows_scanned += u64::from(rows);
+        self.summary.rows_delivered += u64::from(rows);
+        Ok(ReadEvent::Strip(Strip {
+            header: StripHeader {
+                run: self.run,
+                boot: 0,
+                frame: frame as u64,
+                field: 0,
+                sequence,
+                first_row: row,
+                rows,
+                width: SIZE,
+                channels: ChannelMask::all(3),
+                bit_depth: 16,
+                odd_rows_reversed: false,
+                ticks_first_row: 0,
+                line_period_ns: None,
+                received: SystemClock.now(),
+                lost_rows: 0,
+                flags: StripFlags {
+                    last_of_frame: last,
+                    ..StripFlags::default()
+                },
+            },
+            samples: buffer,
+        }))
+    }
+
+    fn interrupter(&self) -> Box<dyn Interrupter> {
+        Box::new(Wake(self.wake.0.clone()))
+    }
+}
+
+/// Everything that was said of a run, as text and bits.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Said {
+    /// Labels as JSON without times, in order.
+    pub(crate) labels: Vec<String>,
+    /// Bits of the maps, in the same order.
+    pub(crate) maps: Vec<Vec<u32>>,
+    /// Frames that ended, and their cells.
+    pub(crate) frames: Vec<FrameEnd>,
+}
+
+/// Keeps what it gets.
+#[derive(Clone, Default)]
+pub(crate) struct Keep(pub(crate) Arc<Mutex<Said>>);
+
+impl Sink for Keep {
+    fn cell(&mut self, classified: &Classified) -> Result<(), SinkError> {
+        let mut label = label_message(classified, PIXEL_UM);
+        label.latency_ns.clear();
+        let map = classified.map.as_ref().unwrap();
+        let mut said = self.0.lock().unwrap();
+        said.labels.push(serde_json::to_string(&label).unwrap());
+        said.maps
+            .push(map.values.iter().map(|value| value.to_bits()).collect());
+        Ok(())
+    }
+
+    fn frame(&mut self, end: &FrameEnd, _: Option<&FrameBuffer>) -> Result<(), SinkError> {
+        self.0.lock().unwrap().frames.push(*end);
+        Ok(())
+    }
+}
+
+/// Runs `board` to its end with results into `sink`.
+pub(crate) fn run_into(
+    board: CutBoard,
+    settings: &Settings,
+    outbox: &Outbox,
+    stop: &Stop,
+    sink: Box<dyn Sink>,
+) -> (RunEnd, Monitor) {
+    let mut session = Session::new(Box::new(board), Arc::new(SystemClock), 64 << 20);
+    Execution {
+        session: &mut session,
+        request: &ScanRequest::default(),
+        ensemble: ensemble(),
+        settings,
+        outbox,
+        stop,
+        clock: &SystemClock,
+        started_utc: None,
+    }
+    .run(|_| Ok(vec![sink]))
+    .unwrap()
+}
+
+/// Runs `board` to its end and gives everything that was said.
+pub(crate) fn run(board: CutBoard, threads: u32) -> (Said, RunEnd) {
+    let mut settings = Settings::default();
+    settings.engine.threads = threads;
+    let keep = Keep::default();
+    let (end, _) = run_into(
+        board,
+        &settings,
+        &Outbox::disabled(Arc::new(SystemClock)),
+        &Stop::default(),
+        Box::new(keep.clone()),
+    );
+    let said = keep.0.lock().unwrap().clone();
+    (said, end)
+}
+
+/// A pulled board without pauses.
+pub(crate) fn pulled(frames: &[[Vec<u16>; 3]], cut: &[u32]) -> CutBoard {
+    CutBoard::new(frames, cut, Pacing::Pulled, Duration::ZERO)
+}
