@@ -14,13 +14,13 @@ mod values;
 use std::{fs, path::PathBuf, sync::Arc};
 
 use senescope::{
-    domain::TileWindow,
+    domain::{Latency, TileWindow},
     stages::publish::{
         CamMessage, Finish, Header, Heartbeat, Kind, LabelMessage, Listeners, Message, Outbox, Run,
         RunEnd, RunState, Stat, Total, VERSION,
         message::{MessageError, decode, decode_header, encode},
     },
-    telemetry::{Discard, Edge},
+    telemetry::{Discard, Edge, Latencies},
 };
 use senescope_hal::{Clock, HostInstant};
 use serde::{Serialize, de::DeserializeOwned};
@@ -75,11 +75,19 @@ fn stat() -> Stat {
     edge.enter(3);
     edge.leave(2);
     edge.discard(Discard::EngineBusy, 1);
+    let mut latencies = Latencies::default();
+    let measured = Latency {
+        total_ns: 2_000_000,
+        ..Latency::default()
+    };
+    latencies.record(&measured, true);
+    let mut latency = latencies.report().stages;
+    latency.retain(|stage, _| stage == "total");
     Stat {
         frames: 1,
         labels_before_frame_end: 1,
         edges: vec![edge.counts()],
-        latency: [].into(),
+        latency,
         queues: [("publish.maps".to_owned(), Default::default())].into(),
     }
 }
