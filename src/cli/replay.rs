@@ -99,7 +99,7 @@ pub(crate) fn run(arguments: &ReplayArgs) -> Result<Exit, Failure> {
         .publish
         .then(|| publish_config(&settings.publish, settings.limits.outbox_mib));
     let service = Service::start(publish)?;
-    let ensemble = load_ensemble(&settings.ensemble.dir, &*service.clock)?;
+    let ensemble = load_ensemble(&settings, &*service.clock)?;
     let replayed = board::replay(
         ReplayRequest {
             paths: arguments.paths.clone(),

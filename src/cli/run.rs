@@ -38,7 +38,7 @@ pub(crate) fn run(arguments: &RunArgs) -> Result<Exit, Failure> {
 }
 
 fn serve(settings: &Settings, service: &Service) -> Result<Exit, Failure> {
-    let ensemble = load_ensemble(&settings.ensemble.dir, &*service.clock)?;
+    let ensemble = load_ensemble(settings, &*service.clock)?;
     let mut session = board::session(
         settings,
         &ensemble.manifest().channels,

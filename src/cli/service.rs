@@ -1,13 +1,13 @@
 //! What `run` and `replay` share: the runtime, signals, the ensemble, the sockets.
 
-use std::{path::Path, sync::Arc};
+use std::sync::Arc;
 
 use senescope_hal::{Clock, SystemClock};
 use tokio::runtime::Runtime;
 
 use super::{Blame, Exit, Failure};
 use crate::{
-    config::Publish,
+    config::{Publish, Settings},
     control,
     pipeline::{Refused, Stop},
     stages::{
@@ -112,8 +112,11 @@ async fn take_signals(stop: Stop) {
 }
 
 /// Loads an ensemble and runs some of its golden vectors.
-pub(crate) fn load_ensemble(dir: &Path, clock: &dyn Clock) -> Result<Ensemble, Failure> {
-    let ensemble = Ensemble::load(dir, &EngineOptions::default(), clock)?;
+pub(crate) fn load_ensemble(settings: &Settings, clock: &dyn Clock) -> Result<Ensemble, Failure> {
+    let options = EngineOptions {
+        transform: settings.engine.transform,
+    };
+    let ensemble = Ensemble::load(&settings.ensemble.dir, &options, clock)?;
     check_golden(&ensemble, GOLDEN_TILES)?;
     Ok(ensemble)
 }

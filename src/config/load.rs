@@ -241,6 +241,36 @@ mod tests {
         })
     }
 
+    /// The file that people copy says what is in force without it.
+    #[test]
+    fn the_annotated_file_is_the_default() {
+        let file = concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/config/senescope.toml");
+        let settings = load(&Sources {
+            file: Some(file.into()),
+            environment: Some(Vec::new()),
+            set: Vec::new(),
+        });
+        assert_eq!(settings.unwrap(), Settings::default());
+        let text = std::fs::read_to_string(file).unwrap();
+        let mut keys = Vec::new();
+        collect_keys(&known_keys(), &mut keys);
+        for key in keys {
+            assert!(
+                text.contains(&format!("{key} = ")),
+                "{key} is not explained"
+            );
+        }
+    }
+
+    fn collect_keys(value: &Value, into: &mut Vec<String>) {
+        for (key, value) in value.as_object().into_iter().flatten() {
+            match value {
+                Value::Object(_) => collect_keys(value, into),
+                _ => into.push(key.clone()),
+            }
+        }
+    }
+
     #[test]
     fn nothing_given_is_the_default() {
         assert_eq!(set(&[]).unwrap(), Settings::default());

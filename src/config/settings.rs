@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, path::PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::stages::segment::SegmentConfig;
+use crate::stages::{infer::TransformChoice, segment::SegmentConfig};
 
 /// Everything that can be set.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -139,6 +139,8 @@ impl Default for EnsembleSettings {
 pub struct Engine {
     /// Worker threads; 0 takes one a core.
     pub threads: u32,
+    /// The form in which networks are computed.
+    pub transform: TransformChoice,
 }
 
 /// Where results are published. Endpoints are ZeroMQ's.
