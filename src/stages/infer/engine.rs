@@ -241,7 +241,7 @@ fn check_outputs(model: &TypedModel, spec: NetworkSpec) -> Result<Option<[usize;
         return Ok(None);
     }
     let features = shape(1, FEATURES)?;
-    let &[1, c, h, w] = features.as_slice() else {
+    let (&[1, c, h, w], false) = (features.as_slice(), features.contains(&0)) else {
         return Err(format!(
             "gives `features` of shape {features:?}; [1, features, rows, columns] is expected"
         ));

@@ -1,6 +1,6 @@
 //! What an inference library must do for us, and in which form of the graph.
 //!
-//! A [`Engine`] is one loaded network, shared by all threads; a [`Plan`] is its state in one thread. A
+//! An [`Engine`] is one loaded network, shared by all threads; a [`Plan`] is its state in one thread. A
 //! plan runs one tile at a time, single-threaded, at a fixed shape: the result cannot depend on what
 //! else is in flight.
 
