@@ -13,7 +13,7 @@ use crate::{
     config::{self, Settings},
     stages::{
         infer::{Ensemble, EnsembleError},
-        publish::{MessageError, Outbox, RunEnd, RunIdentity, RunStart, RunState, Stat},
+        publish::{Finish, MessageError, Outbox, RunEnd, RunIdentity, RunStart, RunState, Stat},
     },
 };
 
@@ -107,6 +107,7 @@ impl Execution<'_> {
                 settings: self.settings,
                 sinks: &mut sinks,
                 stop: self.stop,
+                scanned: &|| self.outbox.set_state(RunState::Draining),
                 monitor: &monitor,
                 clock: self.clock,
             }
@@ -116,7 +117,10 @@ impl Execution<'_> {
         });
         self.outbox.stat(stat(&monitor, tiles_limit))?;
         let end = self.outbox.run_end(report)?;
-        self.outbox.set_state(RunState::Idle);
+        self.outbox.set_state(match end.finish {
+            Finish::Completed | Finish::Cancelled => RunState::Idle,
+            Finish::Incomplete | Finish::Errored => RunState::Fault,
+        });
         Ok((end, monitor))
     }
 }

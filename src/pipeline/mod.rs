@@ -67,6 +67,8 @@ struct Run<'a> {
     sinks: &'a mut [Box<dyn Sink>],
     /// Asks the run to stop.
     stop: &'a Stop,
+    /// Called when the board has ended and the rest only drains.
+    scanned: &'a (dyn Fn() + Sync),
     /// What can be watched while it runs.
     monitor: &'a Monitor,
     /// Host time.
@@ -76,7 +78,12 @@ struct Run<'a> {
 impl Run<'_> {
     /// Runs to the end of the source, to a stop, or to a failure, drains, and reports.
     fn run(self) -> RunReport {
-        let Self { monitor, stop, .. } = self;
+        let Self {
+            monitor,
+            stop,
+            scanned,
+            ..
+        } = self;
         let policy = match self.scan.pacing {
             Pacing::Live => Policy::ShedOldestFrame,
             Pacing::Pulled => Policy::Wait,
@@ -123,7 +130,11 @@ impl Run<'_> {
                 queue.close();
                 stop.ask();
             });
-            let board = scope.spawn(move || acquire::acquire(session, &to_analysis, stop));
+            let board = scope.spawn(move || {
+                let acquired = acquire::acquire(session, &to_analysis, stop);
+                scanned();
+                acquired
+            });
             let analysis = scope.spawn(move || analysis.run(&rows));
             let workers: Vec<_> = workers
                 .into_iter()
