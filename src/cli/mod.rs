@@ -39,17 +39,11 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Run the service: board → labels and maps
     Run(run::RunArgs),
-    /// Replay recordings or TIFF files through the same pipeline
     Replay(replay::ReplayArgs),
-    /// Subscribe to a running service and show its labels
     Watch(watch::WatchArgs),
-    /// Ask a running service, or stop its run
     Ctl(ctl::CtlArgs),
-    /// Record simulated dishes with their ground truth
     Simulate(simulate::SimulateArgs),
-    /// Cut the tiles that the pipeline would classify
     Tiles(tiles::TilesArgs),
     /// Check an ensemble
     #[command(subcommand)]

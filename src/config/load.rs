@@ -41,7 +41,7 @@ pub enum ConfigError {
     )]
     Set(String),
     /// A key that does not exist.
-    #[error("the key `{key}` is unknown{hint}; `senescope config show` lists all keys")]
+    #[error("the key `{key}` is unknown{hint} (`senescope config show` lists all keys)")]
     UnknownKey {
         /// The key.
         key: String,
