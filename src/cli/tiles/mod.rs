@@ -1,0 +1,87 @@
+//! `senescope tiles`: the tiles that the pipeline would classify, with labels where the truth is known.
+
+mod truth;
+mod writer;
+
+use std::path::PathBuf;
+
+use clap::Args;
+use indicatif::ProgressBar;
+use senescope_hal::{
+    ScanRequest, SystemClock,
+    replay::{ReplayRequest, ReplaySpeed},
+};
+
+use super::{Exit, Failure, SettingsArgs, board, output};
+use crate::{pipeline, stages::infer::Manifest};
+use truth::Truth;
+use writer::TileWriter;
+
+/// Cut the tiles that the pipeline would classify: the training set.
+///
+/// Writes `tiles.npy` (tiles × channels × rows × columns, float32) and `tiles.csv` (one row a tile; class,
+/// severity and oracle where the truth is known). A folder of dishes stands for each of them. Example:
+/// senescope tiles dishes --out tiles
+#[derive(Clone, Debug, Args)]
+pub(crate) struct TilesArgs {
+    /// Recordings: dishes of `senescope simulate`, folders of TIFFs, or TIFFs; each is a run of its own
+    #[arg(value_name = "PATH", required = true)]
+    paths: Vec<PathBuf>,
+    /// Folder to write into
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+    /// Edge of a pixel in µm, for files that do not say
+    #[arg(long, value_name = "UM")]
+    pixel_size_um: Option<f64>,
+    #[command(flatten)]
+    settings: SettingsArgs,
+}
+
+pub(crate) fn run(arguments: &TilesArgs) -> Result<Exit, Failure> {
+    let settings = arguments.settings.load()?;
+    let manifest = Manifest::read(&settings.ensemble.dir)?;
+    let sources: Vec<PathBuf> = arguments
+        .paths
+        .iter()
+        .flat_map(|path| board::expand(path))
+        .collect();
+    let mut writer = TileWriter::create(&arguments.out, &manifest)?;
+    let progress = ProgressBar::new(sources.len() as u64);
+    for source in &sources {
+        let board = board::replay(
+            ReplayRequest {
+                paths: vec![source.clone()],
+                channels: Vec::new(),
+                pixel_size_um: arguments.pixel_size_um,
+                wanted: manifest.channels.clone(),
+            },
+            ReplaySpeed::Max,
+        )?;
+        let clock = std::sync::Arc::new(SystemClock);
+        let mut session = board::on(board, &settings, clock);
+        let mut truth = Truth::of(source)?;
+        pipeline::tiles(
+            &mut session,
+            &ScanRequest::default(),
+            &manifest,
+            &settings,
+            |scan, tile| {
+                let dish = truth.as_ref().map(Truth::seed);
+                let matched = match &mut truth {
+                    Some(truth) => truth.matching(&tile.cell)?,
+                    None => None,
+                };
+                writer.add(source, dish, scan.pixel_size_um, tile, matched)
+            },
+        )??;
+        progress.inc(1);
+    }
+    progress.finish_and_clear();
+    let tiles = writer.finish()?;
+    output::line(&format!(
+        "{tiles} tile(s) of {} recording(s) in {}",
+        sources.len(),
+        arguments.out.display()
+    ))?;
+    Ok(Exit::Done)
+}

@@ -1,0 +1,132 @@
+//! The truth of a simulated recording, and which true cell a found cell is.
+
+use std::{
+    collections::BTreeMap,
+    fs::File,
+    io::BufReader,
+    path::{Path, PathBuf},
+};
+
+use senescope_hal::{ome::read_u16_plane, sim::TruthCell};
+use serde::de::DeserializeOwned;
+
+use crate::{
+    cli::{
+        Blame, Exit, Failure,
+        simulate::{DISH_FILE, DishFile, TruthFile, truth_path},
+    },
+    domain::Cell,
+};
+
+/// A cell and a true cell are the same from this intersection over union on.
+const SAME_IOU: f64 = 0.5;
+
+/// The truth of a recording, a frame at a time.
+pub(super) struct Truth {
+    folder: PathBuf,
+    seed: u64,
+    frame: Option<FrameTruth>,
+}
+
+/// A true cell that a found cell is.
+pub(super) struct Match {
+    pub(super) cell: TruthCell,
+    /// Intersection over union of the two.
+    pub(super) iou: f64,
+}
+
+impl Truth {
+    /// The truth of the recording in `source`; `None` when it is no simulated dish.
+    pub(super) fn of(source: &Path) -> Result<Option<Self>, Failure> {
+        let path = source.join(DISH_FILE);
+        if !path.is_file() {
+            return Ok(None);
+        }
+        let dish: DishFile = read_json(&path)?;
+        Ok(Some(Self {
+            folder: source.to_owned(),
+            seed: dish.dish.seed,
+            frame: None,
+        }))
+    }
+
+    /// The seed of the dish. Each dish has a microscope of its own.
+    pub(super) fn seed(&self) -> u64 {
+        self.seed
+    }
+
+    /// The true cell that `cell` is.
+    pub(super) fn matching(&mut self, cell: &Cell) -> Result<Option<Match>, Failure> {
+        let frame = match self.frame.take() {
+            Some(known) if known.frame == cell.frame => known,
+            _ => FrameTruth::read(&self.folder, cell.frame)?,
+        };
+        Ok(self
+            .frame
+            .insert(frame)
+            .most_covered(cell)
+            .filter(|matched| matched.iou >= SAME_IOU))
+    }
+}
+
+/// The truth of the frame whose cells are coming.
+struct FrameTruth {
+    frame: u64,
+    width: u32,
+    /// Number of the true cell in each pixel, row by row; 0 for none.
+    labels: Vec<u16>,
+    /// Pixels of each number.
+    areas: BTreeMap<u16, u32>,
+    cells: Vec<TruthCell>,
+}
+
+impl FrameTruth {
+    fn read(folder: &Path, frame: u64) -> Result<Self, Failure> {
+        let (width, _, labels) = read_u16_plane(&truth_path(folder, frame, "tif"))?;
+        let file: TruthFile = read_json(&truth_path(folder, frame, "json"))?;
+        let mut areas = BTreeMap::new();
+        for label in &labels {
+            *areas.entry(*label).or_default() += 1;
+        }
+        Ok(Self {
+            frame,
+            width,
+            labels,
+            areas,
+            cells: file.cells,
+        })
+    }
+
+    /// The true cell that covers most of `cell`.
+    fn most_covered(&self, cell: &Cell) -> Option<Match> {
+        let mut shared = BTreeMap::<u16, u32>::new();
+        for ((row, column), inside) in cell.mask.indexed_iter() {
+            let index =
+                (cell.bbox.y as usize + row) * self.width as usize + cell.bbox.x as usize + column;
+            if let (true, Some(label @ 1..)) = (*inside, self.labels.get(index).copied()) {
+                *shared.entry(label).or_default() += 1;
+            }
+        }
+        let (label, shared) = shared.into_iter().max_by_key(|(_, shared)| *shared)?;
+        let area = self.areas.get(&label).copied().unwrap_or(0);
+        let either = f64::from(area) + f64::from(cell.area_px) - f64::from(shared);
+        let cell = self.cells.iter().find(|cell| cell.index == label)?;
+        Some(Match {
+            cell: cell.clone(),
+            iou: f64::from(shared) / either,
+        })
+    }
+}
+
+fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T, Failure> {
+    let file = File::open(path).blame(Exit::NoInput)?;
+    serde_json::from_reader(BufReader::new(file)).map_err(|error| {
+        Failure::message(
+            Exit::Data,
+            format!(
+                "{} is not a file of `senescope simulate`: {error}",
+                path.display()
+            ),
+        )
+    })
+}
