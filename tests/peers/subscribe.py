@@ -1,8 +1,8 @@
 """Prints every label of a senescope daemon and the peak of its map. Needs pyzmq, cbor2 and numpy."""
-import cbor2, numpy, zmq
+import sys, cbor2, numpy, zmq
 
 socket = zmq.Context().socket(zmq.SUB)
-for endpoint in "tcp://127.0.0.1:5556", "tcp://127.0.0.1:5557":  # labels, maps
+for endpoint in sys.argv[1:] or ("tcp://127.0.0.1:5556", "tcp://127.0.0.1:5557"):  # labels, maps
     socket.connect(endpoint)
 for kind in "run", "label", "cam":
     socket.subscribe(f"v1/{kind}/")

@@ -4,10 +4,11 @@ Usage: compare.py FOLDER, with the files that the test `segmentation` wrote ther
 `NAME.image.npy` (rows x channels x columns: SRS, TPEF, TRANS), `NAME.truth.npy`, `NAME.found.npy`
 (labels) and, in `fields.json`, the pixel sizes in um and the least area of a cell in um2.
 
-The pipeline sees the whole frame at once: background by a paraboloid through the lower envelope, Gaussian
-smoothing, the normalised sum of SRS and TPEF, Otsu's threshold, small objects and holes removed, watershed
-of the smoothed distance transform from its peaks. Its parameters are chosen on other fields by `--tune`.
-Labels of both are matched by the same code. Exit 1 when the daemon's F1 is below scikit-image's or 0.90.
+The pipeline sees the whole frame at once: background by a paraboloid through the lower envelope,
+Gaussian smoothing, the normalised sum of SRS and TPEF, Otsu's threshold, small objects and holes
+removed, watershed of the smoothed distance transform from its peaks. Its parameters are chosen on
+other fields by `--tune`. Labels of both are matched by the same code. Exit 1 when the daemon's F1
+is below scikit-image's or 0.90.
 
 Needs numpy and scikit-image.
 """
@@ -18,16 +19,20 @@ import pathlib
 import sys
 
 import numpy as np
+from scipy.ndimage import distance_transform_edt
 from skimage.feature import peak_local_max
 from skimage.filters import gaussian, threshold_otsu
 from skimage.measure import label
 from skimage.morphology import remove_small_holes, remove_small_objects
 from skimage.segmentation import watershed
-from skimage.transform import downscale_local_mean, resize
-from scipy.ndimage import distance_transform_edt
+from skimage.transform import downscale_local_mean
 
 DEFAULT = {"smoothing_um": 0.5, "distance_um": 2.0, "separation_um": 13.0}
-GRID = {"smoothing_um": [0.4, 0.6], "distance_um": [1.0, 2.0, 3.0], "separation_um": [8.0, 10.0, 13.0]}
+GRID = {
+    "smoothing_um": [0.4, 0.6],
+    "distance_um": [1.0, 2.0, 3.0],
+    "separation_um": [8.0, 10.0, 13.0],
+}
 
 
 def flatten(image):
@@ -96,7 +101,9 @@ def match(truth, found, least):
         elif 2 * pixels > true_area[t] + found_area[f] - pixels:
             hits.add(f)
     invented = [
-        f for f in found_area if f != 0 and f not in hits and 2 * on_fragments.get(f, 0) <= found_area[f]
+        f
+        for f in found_area
+        if f != 0 and f not in hits and 2 * on_fragments.get(f, 0) <= found_area[f]
     ]
     return np.array([len(hits), len(counted) - len(hits), len(invented)])
 
@@ -125,14 +132,18 @@ def main():
             print(f"{f1(total):.4f}", chosen, flush=True)
         return 0
     ours, theirs, fields = np.zeros(3, int), np.zeros(3, int), 0
-    for name, um, least, (image, truth, found) in load(folder):
+    for _, um, least, (image, truth, found) in load(folder):
         fields += 1
         ours += match(truth, found, least / um**2)
         theirs += match(truth, segment(image, um, least, **DEFAULT), least / um**2)
     for name, total in (("senescope", ours), ("scikit-image", theirs)):
-        print(f"{name:13} F1 {f1(total):.4f}  hits {total[0]}  missed {total[1]}  invented {total[2]}")
+        print(
+            f"{name:13} F1 {f1(total):.4f}  hits {total[0]}  missed {total[1]}  invented {total[2]}"
+        )
     good = fields > 0 and f1(ours) >= 0.90 and f1(ours) >= f1(theirs)
-    print(f"{fields} fields:", "senescope is not below scikit-image" if good else "senescope is BELOW")
+    print(
+        f"{fields} fields:", "senescope is not below scikit-image" if good else "senescope is BELOW"
+    )
     return 0 if good else 1
 
 
