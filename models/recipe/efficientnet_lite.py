@@ -27,6 +27,7 @@ STAGES = (
 )
 STEM_CHANNELS = 32
 FEATURE_CHANNELS = 1280
+EARLY_BLOCKS = 3
 # variant -> (width, depth) multipliers
 VARIANTS = {0: (1.0, 1.0), 1: (1.0, 1.1), 2: (1.1, 1.2)}
 
@@ -126,6 +127,11 @@ class EfficientNetLite(nn.Module):
         for block in self._blocks:
             x = block(x)
         return relu6(self._bn1(self._conv_head(x)))
+
+
+def early_layers(backbone: nn.Module) -> list[nn.Module]:
+    """Return the layers up to a quarter of the input's resolution: the stem and three blocks."""
+    return [backbone._conv_stem, backbone._bn0, *backbone._blocks[:EARLY_BLOCKS]]
 
 
 def load_published(path: str, variant: int) -> tuple[EfficientNetLite, tuple[Tensor, Tensor]]:

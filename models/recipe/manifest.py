@@ -9,11 +9,14 @@ from typing import Any
 from . import RECIPE_VERSION
 from .contract import ABSTAIN, CHANNELS, CLASSES, ENSEMBLE_DIR, NORMALISATION, TILE
 
+# Stands where a digest will be, in a manifest that describes preprocessing only.
+NO_DIGEST = "0" * 64
+
 UNTRAINED = {
     "recipe": RECIPE_VERSION,
     "seed": 0,
     "simulated": True,
-    "tiles_sha256": "0" * 64,
+    "tiles_sha256": NO_DIGEST,
     "tiles": 0,
     "dishes": 0,
     "pixel_size_um": [0.1, 0.4],
@@ -31,7 +34,39 @@ def entry(path: Path) -> dict[str, str]:
     return {"file": path.name, "sha256": digest(path)}
 
 
-def compose(
+def describe(
+    members: list[dict[str, Any]],
+    golden: dict[str, str],
+    ood: dict[str, Any] | None = None,
+    version: str = "0.0.0",
+    temperature: float = 1.0,
+    training: dict[str, Any] | None = None,
+) -> dict[str, Any]:
+    """Compose a manifest from its parts."""
+    return {
+        "format": 1,
+        "name": "senescope",
+        "version": version,
+        "classes": list(CLASSES),
+        "channels": list(CHANNELS),
+        "tile": TILE,
+        "normalisation": NORMALISATION,
+        "temperature": temperature,
+        "abstain": ABSTAIN,
+        "members": members,
+        "golden": golden,
+        "ood": ood,
+        "training": training or UNTRAINED,
+    }
+
+
+def preprocessing() -> dict[str, Any]:
+    """Describe how tiles are cut and normalised, before there is any member."""
+    member = {"name": "none", "file": "none.onnx", "sha256": NO_DIGEST, "cam": True}
+    return describe([member], {"file": "golden.npz", "sha256": NO_DIGEST})
+
+
+def of_folder(
     ensemble: Path,
     version: str,
     temperature: float,
@@ -45,21 +80,14 @@ def compose(
     ood = None
     if ood_limit is not None:
         ood = {**entry(ensemble / "ood.npz"), "limit": ood_limit}
-    return {
-        "format": 1,
-        "name": "senescope",
-        "version": version,
-        "classes": list(CLASSES),
-        "channels": list(CHANNELS),
-        "tile": TILE,
-        "normalisation": NORMALISATION,
-        "temperature": temperature,
-        "abstain": ABSTAIN,
-        "members": [{"name": path.stem, **entry(path), "cam": True} for path in members],
-        "golden": entry(ensemble / "golden.npz"),
-        "ood": ood,
-        "training": training,
-    }
+    return describe(
+        [{"name": path.stem, **entry(path), "cam": True} for path in members],
+        entry(ensemble / "golden.npz"),
+        ood,
+        version,
+        temperature,
+        training,
+    )
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -81,8 +109,12 @@ def main() -> None:
     parser.add_argument("--calibration", type=Path, help="written by recipe.calibrate")
     parser.add_argument("--ood", type=Path, help="written by recipe.ood")
     parser.add_argument("--training", type=Path, help="written by recipe.train")
+    parser.add_argument("--preprocessing", action="store_true", help="only how tiles are cut")
     options = parser.parse_args()
-    manifest = compose(
+    if options.preprocessing:
+        write_json(options.ensemble / "manifest.json", preprocessing())
+        return
+    manifest = of_folder(
         options.ensemble,
         options.version,
         read_json(options.calibration)["temperature"] if options.calibration else 1.0,

@@ -60,6 +60,17 @@ def results(report: dict[str, Any]) -> list[str]:
     return lines
 
 
+def by_border(report: dict[str, Any]) -> list[str]:
+    """Write the table of accuracy of whole and of cut cells."""
+    titles = {"whole": "cells wholly in the field", "cut_by_the_border": "cells cut by its border"}
+    lines = ["| accuracy | tiles | ensemble | oracle |", "|---|---|---|---|"]
+    for name, part in report["by_border"].items():
+        oracle = interval(part["oracle"]["accuracy"]) if "oracle" in part else "unknown"
+        accuracy = interval(part["ensemble"]["accuracy"])
+        lines.append(f"| {titles[name]} | {part['tiles']} | {accuracy} | {oracle} |")
+    return lines
+
+
 def confusion(report: dict[str, Any]) -> list[str]:
     """Write the table of confusion."""
     names = list(report["confusion"])
@@ -87,7 +98,7 @@ def card(manifest: dict[str, Any], report: dict[str, Any]) -> str:
         f"{manifest['tile']['size_um']} µm and {manifest['tile']['pixels']} pixels. Output: the",
         f"probability of each of {' and '.join(manifest['classes'])}, and where in the tile the",
         "decision comes from (Grad-CAM). Each member was trained on ImageNet first, then",
-        "fine-tuned whole.",
+        "fine-tuned, all but its first layers.",
         "",
         "It is no medical device. It knows no class but these two: debris, other cell types and",
         "dead cells get one of the two labels, unless flagged as outside the training set.",
@@ -107,6 +118,11 @@ def card(manifest: dict[str, Any], report: dict[str, Any]) -> str:
         "phenotype of each cell; the classes overlap, so that it errs too.",
         "",
         *results(report),
+        "",
+        "The border of the field cuts many cells, and those show less than the oracle knows; their",
+        "labels carry the flag `touches_border`.",
+        "",
+        *by_border(report),
         "",
         *confusion(report),
         "",

@@ -15,7 +15,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from .efficientnet_lite import FEATURE_CHANNELS, load_published
+from .efficientnet_lite import FEATURE_CHANNELS, early_layers, load_published
 
 Classifier = tuple[Tensor, Tensor]
 # ImageNet-1k: tabby, tiger cat, Egyptian cat.
@@ -27,6 +27,9 @@ class Member:
     """One network of the ensemble.
 
     `scale` and `offset` turn a tile value in [−1, 1] into what the backbone was trained on.
+    `early` names the backbone's first layers, which are half of the work of a training step and
+    hold edges and spots that microscopy shares with photographs: they keep their ImageNet
+    weights.
     """
 
     name: str
@@ -34,6 +37,7 @@ class Member:
     feature_channels: int
     scale: tuple[float, float, float] = (1.0, 1.0, 1.0)
     offset: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    early: Callable[[nn.Module], list[nn.Module]] = lambda _: []
 
 
 def packaged_file(package: str, relative: str, sha256: str) -> Path:
@@ -59,9 +63,8 @@ def load_lite0() -> tuple[nn.Module, Classifier]:
 
 
 # EfficientNet-Lite expects (pixel − 127)/128, which is a tile's own range to within 0.4 %.
-MEMBERS = {
-    member.name: member for member in (Member("efficientnet-lite0", load_lite0, FEATURE_CHANNELS),)
-}
+LITE0 = Member("efficientnet-lite0", load_lite0, FEATURE_CHANNELS, early=early_layers)
+MEMBERS = {member.name: member for member in (LITE0,)}
 
 
 class Network(nn.Module):
@@ -73,9 +76,21 @@ class Network(nn.Module):
         self.register_buffer("scale", torch.tensor(member.scale).view(1, 3, 1, 1))
         self.register_buffer("offset", torch.tensor(member.offset).view(1, 3, 1, 1))
         self.backbone = backbone
+        self.early = member.early
         self.dense1 = nn.Linear(member.feature_channels, hidden)
         self.dropout = nn.Dropout(drop)
         self.dense2 = nn.Linear(hidden, 2)
+
+    def set_trainable(self, backbone: bool) -> None:
+        """Enter training mode with the backbone trained or frozen; its early layers stay frozen.
+
+        A frozen layer keeps its BatchNorm statistics as well as its weights.
+        """
+        self.train()
+        self.backbone.train(backbone)
+        self.backbone.requires_grad_(backbone)
+        for layer in self.early(self.backbone):
+            layer.eval().requires_grad_(False)
 
     def features(self, tile: Tensor) -> Tensor:
         """Map a tile N×3×128×128 in [−1, 1] to the last feature map N×C×h×w."""

@@ -21,6 +21,7 @@ from .predict import answer, session
 from .tiles import UNKNOWN, Tiles, load
 
 CORRUPTED_TILES = 200
+AT_BORDER = "touches_border"
 
 
 def mean_score(pooled: dict[str, np.ndarray], statistics: dict[str, np.ndarray]) -> np.ndarray:
@@ -38,6 +39,20 @@ def confusion(classes: np.ndarray, p: np.ndarray) -> dict[str, dict[str, int]]:
         }
         for i, true in enumerate(CLASSES)
     }
+
+
+def by_border(tiles: Tiles, p: np.ndarray, seed: int) -> dict[str, Any]:
+    """Judge cells that are wholly in the field and cells that its border cuts by themselves."""
+    cut = np.array([AT_BORDER in flags for flags in tiles.flags])
+    result = {}
+    for name, chosen in (("whole", ~cut), ("cut_by_the_border", cut)):
+        part = tiles.take(chosen)
+        if len(np.unique(part.classes)) == 2:
+            figures = judge(part.classes, p[chosen], part.dishes, seed)
+            result[name] = {"tiles": len(part), "ensemble": figures}
+            if np.isfinite(part.p_oracle).all():
+                result[name]["oracle"] = judge(part.classes, part.p_oracle, part.dishes, seed)
+    return result
 
 
 def abstention(classes: np.ndarray, p: np.ndarray) -> dict[str, float]:
@@ -108,6 +123,7 @@ def main() -> None:
             name: judge(tiles.classes, combine([values], temperature), tiles.dishes, options.seed)
             for name, values in logits.items()
         },
+        "by_border": by_border(tiles, p, options.seed),
         "confusion": confusion(tiles.classes, p),
         "abstention": abstention(tiles.classes, p),
         "outside_training_set": {

@@ -17,7 +17,9 @@ from .steps import Step, run
 
 MODELS = Path(__file__).resolve().parents[1]
 # Far from the training dishes' seeds, so that no dish and no instrument is drawn twice.
-HELD_OUT_SEED_OFFSET = 1_000_003
+HELD_OUT_SEED_OFFSET = 1_000_000
+# In the work folder: a manifest that says how tiles are cut.
+PREPROCESSING = "preprocessing"
 
 
 @dataclass(frozen=True)
@@ -31,8 +33,8 @@ class Size:
     folds: int
 
 
-FULL = Size(dishes=160, held_out_dishes=40, frames=1, epochs=9, folds=7)
-SMALL = Size(dishes=12, held_out_dishes=6, frames=1, epochs=1, folds=3)
+FULL = Size(dishes=360, held_out_dishes=80, frames=1, epochs=9, folds=7)
+SMALL = Size(dishes=24, held_out_dishes=8, frames=1, epochs=1, folds=3)
 
 
 def default_work() -> Path:
@@ -42,18 +44,25 @@ def default_work() -> Path:
 
 
 def data_steps(name: str, dishes: int, seed: int, options: argparse.Namespace) -> list[Step]:
-    """Simulate dishes and cut their tiles with the program's own stages."""
+    """Simulate dishes and cut their tiles with the program's own stages.
+
+    The program runs in the work folder on relative paths, so that the table of tiles, and with it
+    its digest, does not depend on where that folder is.
+    """
     work, program = options.work, str(options.senescope)
-    recordings, tiles = work / "dishes" / name, work / "tiles" / name
+    recordings, tiles = Path("dishes") / name, Path("tiles") / name
     simulate = [program, "simulate", "--out", str(recordings), "--dishes", str(dishes)]
     simulate += ["--frames", str(options.size.frames), "--seed", str(seed)]
+    cut = [program, "tiles", str(recordings), "--out", str(tiles)]
+    cut += ["--set", f"ensemble.dir={PREPROCESSING}"]
     return [
-        Step(f"simulate-{name}", simulate, [options.senescope], [recordings]),
+        Step(f"simulate-{name}", simulate, [options.senescope], [work / recordings], work),
         Step(
             f"tiles-{name}",
-            [program, "tiles", str(recordings), "--out", str(tiles)],
-            [options.senescope, recordings],
-            [tiles / "tiles.npy", tiles / "tiles.csv"],
+            cut,
+            [options.senescope, work / recordings, work / PREPROCESSING],
+            [work / tiles / "tiles.npy", work / tiles / "tiles.csv"],
+            work,
         ),
     ]
 
@@ -77,6 +86,7 @@ def model_steps(train: Path, held_out: Path, options: argparse.Namespace) -> lis
     report += ["--calibration", calibration, "--ood", ood]
     train_options = ["--tiles", train, "--out", trained, "--member", member]
     train_options += ["--epochs", size.epochs, "--folds", size.folds, "--seed", options.seed]
+    train_options += ["--threads", options.threads]
     if options.real:
         train_options.append("--real")
     manifest = ["--calibration", calibration, "--ood", ood, "--training", training]
@@ -146,6 +156,7 @@ def main() -> int:
     parser.add_argument("--small", action="store_true", help="minutes instead of an hour")
     parser.add_argument("--member", default="efficientnet-lite0")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--work", type=Path, default=default_work(), help="intermediate files")
     parser.add_argument("--out", type=Path, default=ENSEMBLE_DIR, help="the ensemble's folder")
     parser.add_argument("--train-tiles", type=Path, help="own tiles instead of simulated ones")
@@ -164,12 +175,16 @@ def main() -> int:
     if train is None:
         train, held_out = options.work / "tiles" / "train", options.work / "tiles" / "held-out"
         held_seed = options.seed + HELD_OUT_SEED_OFFSET
+        folder = options.work / PREPROCESSING
+        describe = python("manifest", "--preprocessing", "--ensemble", folder)
+        steps.append(Step("preprocessing", describe, [], [folder / "manifest.json"]))
         steps += data_steps("train", options.size.dishes, options.seed, options)
         steps += data_steps("held-out", options.size.held_out_dishes, held_seed, options)
     steps += model_steps(train, held_out, options)
     steps.append(Step("check", [str(options.senescope), "ensemble", "check", str(options.out)]))
+    options.work.mkdir(parents=True, exist_ok=True)
     try:
-        run(steps, options.work / "stamps", MODELS)
+        run(steps, options.work / "stamps")
     except subprocess.CalledProcessError as error:
         print(f"run.sh: {' '.join(error.cmd)} ended with {error.returncode}", file=sys.stderr)
         return 1

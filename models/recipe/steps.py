@@ -15,6 +15,7 @@ class Step:
     command: Sequence[str]
     inputs: Sequence[Path] = field(default_factory=tuple)
     outputs: Sequence[Path] = field(default_factory=tuple)
+    cwd: Path | None = None
 
 
 def files(path: Path) -> list[Path]:
@@ -31,7 +32,7 @@ def fingerprint(step: Step) -> str:
     return total.hexdigest()
 
 
-def run(steps: Sequence[Step], stamps: Path, cwd: Path) -> None:
+def run(steps: Sequence[Step], stamps: Path) -> None:
     """Run each step unless its stamp shows that it ran on the same inputs.
 
     Raises subprocess.CalledProcessError when a command fails; what ran before it stays done.
@@ -46,5 +47,5 @@ def run(steps: Sequence[Step], stamps: Path, cwd: Path) -> None:
             print("    unchanged, skipped", flush=True)
             continue
         stamp.unlink(missing_ok=True)
-        subprocess.run(step.command, check=True, cwd=cwd)
+        subprocess.run(step.command, check=True, cwd=step.cwd)
         stamp.write_text(key, encoding="utf-8")

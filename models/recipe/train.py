@@ -2,7 +2,7 @@
 
 The dishes of one fold are kept for validation: they stop the training early, and later fit the
 temperature and the limit of the out-of-distribution score. First the head alone is trained on
-the frozen backbone, then everything, by AdamW with a cosine schedule. Each epoch draws its
+the frozen backbone, then everything but the backbone's first layers, by AdamW. Each epoch draws its
 randomness from (seed, epoch), so that a run continued from its checkpoint ends as if it had
 never stopped.
 """
@@ -23,6 +23,10 @@ from .augment import augment
 from .manifest import write_json
 from .networks import MEMBERS, Network, build
 from .tiles import Tiles, digest, folds, load
+
+# Share of the fine-tuning over which the learning rate rises: large first steps would undo the
+# pretrained weights.
+RISE = 0.06
 
 
 @dataclass(frozen=True)
@@ -53,15 +57,9 @@ def to_tensor(batch: np.ndarray) -> Tensor:
     return torch.from_numpy(batch).contiguous(memory_format=torch.channels_last)
 
 
-def set_backbone(network: Network, trained: bool) -> None:
-    """Freeze or free the backbone's weights."""
-    for parameter in network.backbone.parameters():
-        parameter.requires_grad_(trained)
-
-
 def set_rates(optimiser: torch.optim.Optimizer, settings: Settings, progress: float) -> None:
-    """Set the cosine schedule's learning rates; `progress` of the fine-tuning is in [0, 1]."""
-    factor = 0.5 * (1 + math.cos(math.pi * progress))
+    """Set the learning rates: a short rise, then half a cosine; `progress` is in [0, 1]."""
+    factor = min(1.0, (progress + 1e-3) / RISE) * 0.5 * (1 + math.cos(math.pi * progress))
     for group, rate in zip(
         optimiser.param_groups, (settings.head_rate, settings.backbone_rate), strict=True
     ):
@@ -79,10 +77,7 @@ def train_epoch(
     rng = epoch_generator(settings.seed, epoch)
     torch.manual_seed(rng.initial_seed())
     frozen = epoch < settings.warmup_epochs
-    set_backbone(network, not frozen)
-    network.train()
-    if frozen:
-        network.backbone.eval()
+    network.set_trainable(backbone=not frozen)
     order = torch.randperm(len(tiles), generator=rng).numpy()
     batches = [order[i : i + settings.batch] for i in range(0, len(order), settings.batch)]
     # BatchNorm has no statistics of a batch of one.
@@ -90,7 +85,7 @@ def train_epoch(
     total = 0.0
     for index, chosen in enumerate(tqdm(batches, desc=f"epoch {epoch + 1}", disable=None)):
         passed = epoch - settings.warmup_epochs + index / len(batches)
-        set_rates(optimiser, settings, 0.0 if frozen else passed / settings.epochs)
+        set_rates(optimiser, settings, RISE if frozen else passed / settings.epochs)
         batch = augment(to_tensor(tiles.batch(chosen)), rng)
         batch = batch.contiguous(memory_format=torch.channels_last)
         loss = nn.functional.cross_entropy(network(batch), torch.from_numpy(tiles.classes[chosen]))

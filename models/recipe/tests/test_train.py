@@ -58,11 +58,11 @@ def test_a_step_is_skipped_until_its_input_changes(tmp_path: Path) -> None:
     code = f"open({str(target)!r}, 'a').write('x')"
     steps = [Step("append", [sys.executable, "-c", code], [source], [target])]
     for _ in range(2):
-        run(steps, tmp_path / "stamps", tmp_path)
+        run(steps, tmp_path / "stamps")
     assert target.read_text() == "x"
     source.write_text("b")
-    run(steps, tmp_path / "stamps", tmp_path)
+    run(steps, tmp_path / "stamps")
     assert target.read_text() == "xx"
     target.unlink()
-    run(steps, tmp_path / "stamps", tmp_path)
+    run(steps, tmp_path / "stamps")
     assert target.read_text() == "x"
