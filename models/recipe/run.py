@@ -33,7 +33,7 @@ class Size:
     folds: int
 
 
-FULL = Size(dishes=360, held_out_dishes=80, frames=1, epochs=9, folds=7)
+FULL = Size(dishes=300, held_out_dishes=80, frames=1, epochs=8, folds=7)
 SMALL = Size(dishes=24, held_out_dishes=8, frames=1, epochs=1, folds=3)
 
 
