@@ -1,0 +1,29 @@
+"""Where a daemon that a peer starts will be found."""
+
+import socket
+
+PATIENCE_S = 60
+
+
+class Ports:
+    """Three free ports: of labels, maps and commands, kept until the daemon wants them."""
+
+    def __init__(self):
+        self.listening = [socket.create_server(("127.0.0.1", 0)) for _ in range(3)]
+        names = [f"tcp://127.0.0.1:{each.getsockname()[1]}" for each in self.listening]
+        self.labels, self.maps, self.control = names
+
+    def await_subscribers(self):
+        """Return once somebody has tried to connect to labels and maps; then give the ports up."""
+        for each in self.listening[:2]:
+            each.settimeout(PATIENCE_S)
+            each.accept()[0].close()
+        for each in self.listening:
+            each.close()
+
+    def arguments(self):
+        """Return the settings with which the program publishes there."""
+        names = ("labels", "maps", "control")
+        return [
+            word for name in names for word in ("--set", f"publish.{name}={getattr(self, name)}")
+        ]
