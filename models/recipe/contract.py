@@ -7,7 +7,6 @@ SENESCENT = CLASSES.index("senescent")
 CHANNELS = ("TRANS", "SRS", "TPEF")
 TILE_PIXELS = 128
 GOLDEN_TILES = 6
-OOD_COMPONENTS = 64
 
 # How the program cuts and normalises a tile; see the manifest's description in the README.
 TILE = {"size_um": 51.2, "pixels": TILE_PIXELS, "margin_um": 2.0, "taper_um": 1.0}

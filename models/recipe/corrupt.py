@@ -1,4 +1,8 @@
-"""Ways in which a tile can be unlike the training set, to see whether the score notices."""
+"""Ways in which a tile can be unlike the training set.
+
+The score of `recipe.ood` is fitted on the kinds in `EXPOSED`; the report shows on the kinds in
+`UNSEEN` whether it notices what it was not fitted on.
+"""
 
 from collections.abc import Callable
 
@@ -6,32 +10,55 @@ import numpy as np
 import torch
 
 from .augment import blur
+from .contract import CHANNELS, TILE_PIXELS
 
 Corruption = Callable[[np.ndarray, np.random.Generator], np.ndarray]
 
 
-def channels_permuted(tiles: np.ndarray, _: np.random.Generator) -> np.ndarray:
-    """Each channel in another's place."""
-    return np.ascontiguousarray(tiles[:, [1, 2, 0]])
+def inside(tiles: np.ndarray) -> np.ndarray:
+    """Return N×1×128×128: where a tile shows its cell."""
+    return (tiles != 0).any(1, keepdims=True)
 
 
-def srs_lost(tiles: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """SRS without signal: noise as strong as what it replaces."""
-    changed = tiles.copy()
-    inside = (tiles != 0).any(1)
-    noise = rng.normal(0, 0.2, changed[:, 1].shape) * inside
-    changed[:, 1] = np.clip(noise, -1, 1)
-    return changed
+def lost(channel: int) -> Corruption:
+    """Make a corruption that puts noise in a channel's place."""
+
+    def corruption(tiles: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        changed = tiles.copy()
+        noise = rng.normal(0, rng.uniform(0.03, 0.4), changed[:, channel].shape)
+        changed[:, channel] = np.clip(noise, -1, 1) * inside(tiles)[:, 0]
+        return changed
+
+    return corruption
 
 
-def defocused(tiles: np.ndarray, _: np.random.Generator) -> np.ndarray:
-    """All channels blurred by a Gaussian of 1.6 µm."""
-    sigma = torch.full((len(tiles), 3), 4.0)
-    return blur(torch.from_numpy(tiles), sigma).numpy()
+def permuted(*order: int) -> Corruption:
+    """Make a corruption that puts the channels in another order."""
+    return lambda tiles, _: np.ascontiguousarray(tiles[:, list(order)])
+
+
+def blurred(sigma_px: float) -> Corruption:
+    """Make a corruption that blurs all channels by a Gaussian."""
+
+    def corruption(tiles: np.ndarray, _: np.random.Generator) -> np.ndarray:
+        sigma = torch.full(tiles.shape[:2], sigma_px)
+        return blur(torch.from_numpy(tiles), sigma).numpy()
+
+    return corruption
+
+
+def noisy(tiles: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Add strong noise to all channels."""
+    return np.clip(tiles + rng.normal(0, 0.3, tiles.shape) * inside(tiles), -1, 1)
+
+
+def inverted(tiles: np.ndarray, _: np.random.Generator) -> np.ndarray:
+    """Turn bright into dark."""
+    return -tiles
 
 
 def saturated(tiles: np.ndarray, _: np.random.Generator) -> np.ndarray:
-    """All channels amplified eight times and clipped."""
+    """Amplify all channels eight times."""
     return np.clip(tiles * 8, -1, 1)
 
 
@@ -41,7 +68,31 @@ def shuffled(tiles: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return rng.permuted(flat, axis=2).reshape(tiles.shape)
 
 
-CORRUPTIONS: dict[str, Corruption] = {
-    function.__name__: function
-    for function in (channels_permuted, srs_lost, defocused, saturated, shuffled)
+def photograph(tiles: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Show a piece of a photograph in the outline of each cell."""
+    from skimage import data
+
+    picture = data.coffee().transpose(2, 0, 1) / 127.5 - 1
+    changed = np.empty_like(tiles)
+    for target in changed:
+        y, x = (rng.integers(0, edge - TILE_PIXELS) for edge in picture.shape[1:])
+        target[:] = picture[:, y : y + TILE_PIXELS, x : x + TILE_PIXELS]
+    return changed * inside(tiles)
+
+
+EXPOSED: dict[str, Corruption] = {
+    **{f"{name} replaced by noise": lost(index) for index, name in enumerate(CHANNELS)},
+    "channels turned in a circle": permuted(1, 2, 0),
+    "TRANS and SRS exchanged": permuted(1, 0, 2),
+    "blurred by 1.2 µm": blurred(3.0),
+    "strong noise": noisy,
+    "bright and dark exchanged": inverted,
+}
+
+UNSEEN: dict[str, Corruption] = {
+    "SRS and TPEF exchanged": permuted(0, 2, 1),
+    "TRANS and TPEF exchanged": permuted(2, 1, 0),
+    "amplified eight times": saturated,
+    "pixels shuffled": shuffled,
+    "a photograph in the cell's outline": photograph,
 }

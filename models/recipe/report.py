@@ -13,7 +13,7 @@ import numpy as np
 from . import npz
 from .combine import combine
 from .contract import ABSTAIN, CLASSES, ENSEMBLE_DIR
-from .corrupt import CORRUPTIONS
+from .corrupt import EXPOSED, UNSEEN, Corruption
 from .manifest import read_json, write_json
 from .metrics import judge
 from .ood import of_member, score
@@ -71,6 +71,7 @@ def flagged(
     ensemble: Path,
     statistics: dict[str, np.ndarray],
     limit: float,
+    corruptions: dict[str, Corruption],
     seed: int,
     threads: int,
 ) -> dict[str, float]:
@@ -80,7 +81,7 @@ def flagged(
     batch = tiles.batch(chosen)
     members = {path.stem: session(path, threads) for path in sorted(ensemble.glob("*.onnx"))}
     shares = {}
-    for name, corruption in CORRUPTIONS.items():
+    for name, corruption in corruptions.items():
         changed = corruption(batch, rng).astype(np.float32)
         pooled = {member: answer(opened, changed)[1] for member, opened in members.items()}
         shares[name] = float((mean_score(pooled, statistics) > limit).mean())
@@ -128,7 +129,18 @@ def main() -> None:
         "abstention": abstention(tiles.classes, p),
         "outside_training_set": {
             "held_out": float((mean_score(pooled, statistics) > limit).mean()),
-            **flagged(tiles, options.ensemble, statistics, limit, options.seed, options.threads),
+            **{
+                name: flagged(
+                    tiles,
+                    options.ensemble,
+                    statistics,
+                    limit,
+                    corruptions,
+                    options.seed,
+                    options.threads,
+                )
+                for name, corruptions in (("exposed", EXPOSED), ("unseen", UNSEEN))
+            },
         },
     }
     seen = np.isfinite(tiles.p_oracle)

@@ -1,12 +1,16 @@
 """Temperature, combination, metrics and the out-of-distribution score obey their laws."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from recipe.calibrate import fit_temperature
 from recipe.combine import combine, log_odds, softmax_senescent
+from recipe.corrupt import EXPOSED, UNSEEN
 from recipe.metrics import calibration_error, judge
 from recipe.ood import QUANTILE, fit, score
+from recipe.tiles import load
 
 
 def test_the_true_temperature_is_found() -> None:
@@ -55,15 +59,44 @@ def test_calibration_error_of_a_calibrated_probability_is_small() -> None:
 def test_the_limit_lets_the_quantile_pass_and_stops_strangers() -> None:
     rng = np.random.default_rng(6)
     scales = np.exp(rng.normal(0, 1, 100))
-    statistics = fit(rng.normal(0, 1, (2000, 100)) * scales)
-    limit = np.quantile(score(rng.normal(0, 1, (2000, 100)) * scales, statistics), QUANTILE)
-    fresh = score(rng.normal(0, 1, (4000, 100)) * scales, statistics)
-    assert 0.985 < (fresh <= limit).mean() < 1.0
-    strangers = score(rng.normal(0, 2, (200, 100)) * scales, statistics)
-    assert (strangers > limit).mean() > 0.9
+    # Strangers deviate along a direction in which the training set hardly varies.
+    scales[-1] = 0.01
+    stray = np.eye(100)[-1]
+
+    def strangers(count: int) -> np.ndarray:
+        return rng.normal(0, 1, (count, 100)) * scales + 0.2 * stray
+
+    def own(count: int) -> np.ndarray:
+        return rng.normal(0, 1, (count, 100)) * scales
+
+    statistics = fit(own(2000), strangers(200))
+    limit = np.quantile(score(own(2000), statistics), QUANTILE)
+    assert 0.985 < (score(own(4000), statistics) <= limit).mean() < 1.0
+    assert (score(strangers(200), statistics) > limit).mean() > 0.9
 
 
 def test_the_score_is_one_on_average_for_its_own_kind() -> None:
     rng = np.random.default_rng(7)
-    statistics = fit(rng.normal(3, 1, (5000, 80)))
+    statistics = fit(rng.normal(3, 1, (5000, 80)), rng.normal(4, 2, (200, 80)))
     assert score(rng.normal(3, 1, (5000, 80)), statistics).mean() == pytest.approx(1.0, abs=0.05)
+
+
+def test_a_direction_without_variance_is_left_out() -> None:
+    rng = np.random.default_rng(8)
+    pooled = rng.normal(0, 1, (200, 40))
+    pooled[:, -1] = 0
+    statistics = fit(pooled, rng.normal(0, 1, (50, 40)))
+    assert np.isfinite(statistics["components"]).all()
+    assert statistics["inv_std"].max() < 100
+
+
+def test_corruptions_keep_shape_range_and_input(tile_folder: Path) -> None:
+    tiles = load(tile_folder)
+    batch = tiles.batch(np.arange(4))
+    before = batch.copy()
+    for name, corruption in {**EXPOSED, **UNSEEN}.items():
+        changed = corruption(batch, np.random.default_rng(9))
+        assert changed.shape == batch.shape, name
+        assert np.abs(changed).max() <= 1, name
+        assert not np.array_equal(changed, before), name
+        assert np.array_equal(batch, before), name
