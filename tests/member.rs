@@ -121,8 +121,9 @@ fn threads_change_no_bit() {
 #[test]
 fn a_tile_has_a_verdict_and_a_map() {
     let ensemble = load(TransformChoice::Nhwc);
-    for outputs in outputs(&ensemble, &tiles(&ensemble)) {
-        let verdict = combine(ensemble.manifest(), &outputs, ensemble.ood(&outputs));
+    let tiles = tiles(&ensemble);
+    for (tile, outputs) in tiles.iter().zip(outputs(&ensemble, &tiles)) {
+        let verdict = combine(ensemble.manifest(), &outputs, ensemble.ood(tile.view()));
         let class = decided_class(ensemble.manifest(), &verdict);
         let map = explain(ensemble.manifest(), &outputs, class).unwrap();
         assert_eq!(map.values.dim(), (128, 128));

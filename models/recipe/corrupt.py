@@ -1,8 +1,4 @@
-"""Ways in which a tile can be unlike the training set.
-
-The score of `recipe.ood` is fitted on the kinds in `EXPOSED`; the report shows on the kinds in
-`UNSEEN` whether it notices what it was not fitted on.
-"""
+"""Ways in which a tile can be unlike the training set: the report shows which the score notices."""
 
 from collections.abc import Callable
 
@@ -80,16 +76,13 @@ def photograph(tiles: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return changed * inside(tiles)
 
 
-EXPOSED: dict[str, Corruption] = {
+CORRUPTIONS: dict[str, Corruption] = {
     **{f"{name} replaced by noise": lost(index) for index, name in enumerate(CHANNELS)},
     "channels turned in a circle": permuted(1, 2, 0),
     "TRANS and SRS exchanged": permuted(1, 0, 2),
     "blurred by 1.2 µm": blurred(3.0),
     "strong noise": noisy,
     "bright and dark exchanged": inverted,
-}
-
-UNSEEN: dict[str, Corruption] = {
     "SRS and TPEF exchanged": permuted(0, 2, 1),
     "TRANS and TPEF exchanged": permuted(2, 1, 0),
     "amplified eight times": saturated,

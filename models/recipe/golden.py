@@ -3,7 +3,7 @@
 `logits` come from ONNX Runtime and must agree with PyTorch; `cam_weights` and `map` come from
 the PyPI package `grad-cam` on PyTorch's autograd, run on the weights of the committed ONNX
 file, not on the exported `cam_weights`, which are compared with them. `map` is for the class
-senescent, scaled and resized as that package does it.
+senescent, scaled and resized as that package does it. `statistics` are those of `recipe.ood`.
 
 `--verify` recomputes everything from the committed tiles and ends with 1 if anything differs.
 """
@@ -21,6 +21,7 @@ from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 from . import npz
 from .contract import CLASSES, ENSEMBLE_DIR, GOLDEN_TILES, SENESCENT, TILE_PIXELS
 from .onnx_torch import OnnxNetwork
+from .ood import statistics
 
 LOGIT_TOLERANCE = 1e-4
 # Relative to the largest weight of the member.
@@ -86,9 +87,10 @@ def member_vectors(path: Path, tiles: np.ndarray) -> dict[str, np.ndarray]:
 
 def compute(ensemble: Path, tiles: np.ndarray) -> dict[str, np.ndarray]:
     """Compute the golden arrays of every ONNX file in an ensemble's folder."""
-    arrays = {"tiles": tiles.astype(np.float32)}
+    tiles = tiles.astype(np.float32)
+    arrays = {"tiles": tiles, "statistics": statistics(tiles)}
     for path in sorted(ensemble.glob("*.onnx")):
-        arrays.update(member_vectors(path, arrays["tiles"]))
+        arrays.update(member_vectors(path, tiles))
     return arrays
 
 

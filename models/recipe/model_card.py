@@ -79,7 +79,6 @@ def card(manifest: dict[str, Any], report: dict[str, Any]) -> str:
     low, high = training["pixel_size_um"]
     members = ", ".join(f"`{member['name']}`" for member in manifest["members"])
     outside = report["outside_training_set"]
-    exposed, unseen = outside["exposed"], outside["unseen"]
     parts = [
         "# Model card",
         "",
@@ -126,15 +125,18 @@ def card(manifest: dict[str, Any], report: dict[str, Any]) -> str:
         "",
         "## Tiles unlike the training set",
         "",
-        "Share of held-out tiles flagged as outside the training set. The score was fitted with",
-        "spoilt tiles of the first kinds; the last kinds it had not met. What it does not flag may",
-        "still be strange: treat the flag as a hint.",
+        "Share of held-out tiles flagged as outside the training set, by image statistics of the",
+        "tile, and the area under the ROC curve by which their score tells spoilt from good tiles.",
+        "Cells that look like the training set but are of another kind are not noticed.",
         "",
-        "| tiles | flagged |",
-        "|---|---|",
-        f"| as they are | {100 * outside['held_out']:.1f} % |",
-        *(f"| fitted with: {kind} | {100 * share:.0f} % |" for kind, share in exposed.items()),
-        *(f"| not met: {kind} | {100 * share:.0f} % |" for kind, share in unseen.items()),
+        "| tiles | flagged | AUC |",
+        "|---|---|---|",
+        f"| as they are | {100 * outside['held_out']['flagged']:.1f} % | |",
+        *(
+            f"| {kind} | {100 * found['flagged']:.0f} % | {found['auc']:.3f} |"
+            for kind, found in outside.items()
+            if kind != "held_out"
+        ),
         "",
         "## Weights",
         "",

@@ -16,7 +16,6 @@ class Member:
 
     name: str
     logits: np.ndarray
-    pooled: np.ndarray
     validation: np.ndarray
 
 
@@ -28,5 +27,5 @@ def collect(tiles: Tiles, predictions: Path, trainings: list[Path]) -> list[Memb
         name = training["settings"]["member"]
         arrays = npz.read(predictions / f"{name}.npz")
         validation = np.isin(tiles.dishes, training["validation_dishes"])
-        members.append(Member(name, arrays["logits"], arrays["pooled"], validation))
+        members.append(Member(name, arrays["logits"], validation))
     return members

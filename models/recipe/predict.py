@@ -1,8 +1,7 @@
 """Answers of the shipped ONNX members on a folder of tiles, by ONNX Runtime.
 
-Writes one NPZ a member with `logits` N×2 and `pooled` N×C (means of the last map over its
-pixels), in the order of the tiles' table. Calibration, the out-of-distribution score and the
-report all start from these, so that they describe the files that are shipped.
+Writes one NPZ a member with `logits` N×2 in the order of the tiles' table. Calibration and the
+report start from these, so that they describe the files that are shipped.
 """
 
 import argparse
@@ -24,16 +23,9 @@ def session(path: Path, threads: int) -> onnxruntime.InferenceSession:
     return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
 
 
-def answer(
-    member: onnxruntime.InferenceSession, batch: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return logits N×2 and pooled features N×C of tiles N×3×128×128."""
-    logits, pooled = [], []
-    for tile in batch:
-        row, features = member.run(["logits", "features"], {"tile": tile[None]})
-        logits.append(row[0])
-        pooled.append(features[0].mean((1, 2)))
-    return np.stack(logits), np.stack(pooled)
+def answer(member: onnxruntime.InferenceSession, batch: np.ndarray) -> np.ndarray:
+    """Return logits N×2 of tiles N×3×128×128."""
+    return np.stack([member.run(["logits"], {"tile": tile[None]})[0][0] for tile in batch])
 
 
 def predict(path: Path, tiles: Tiles, threads: int) -> dict[str, np.ndarray]:
@@ -41,8 +33,7 @@ def predict(path: Path, tiles: Tiles, threads: int) -> dict[str, np.ndarray]:
     member = session(path, threads)
     blocks = np.array_split(np.arange(len(tiles)), max(1, len(tiles) // 64))
     rows = [answer(member, tiles.batch(b)) for b in tqdm(blocks, desc=path.stem, disable=None)]
-    logits, pooled = (np.concatenate(column) for column in zip(*rows, strict=True))
-    return {"logits": logits, "pooled": pooled}
+    return {"logits": np.concatenate(rows)}
 
 
 def main() -> None:

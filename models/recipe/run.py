@@ -122,7 +122,13 @@ def model_steps(train: Path, held_out: Path, options: argparse.Namespace) -> lis
             [unseen],
         ),
         step("calibrate", "calibrate", [*fit, "--out", calibration], [seen], [calibration]),
-        step("ood", "ood", [*to_out, *fit, "--out", ood], [onnx, train, seen], [ood, ood_npz]),
+        step(
+            "ood",
+            "ood",
+            [*to_out, "--tiles", train, "--training", training, "--out", ood],
+            [train, training],
+            [ood, ood_npz],
+        ),
         step("golden", "golden", [*to_out, "--tiles", held_out], [onnx, held_out], [golden]),
         step(
             "report",

@@ -53,7 +53,7 @@ fn classify(
     let outputs = worker.run(tile.values.view())?;
     let inferred = clock.now();
     let manifest = ensemble.manifest();
-    let verdict = combine(manifest, &outputs, ensemble.ood(&outputs));
+    let verdict = combine(manifest, &outputs, ensemble.ood(tile.values.view()));
     let map = explain(manifest, &outputs, decided_class(manifest, &verdict));
     let mut cell = tile.cell;
     Arc::make_mut(&mut cell).flags.outside_training_set = verdict.ood.is_some_and(|ood| ood > 1.0);

@@ -130,14 +130,7 @@ impl Ensemble {
             .map(|entry| {
                 let path = folder.join(&entry.file);
                 let bytes = read_verified(&path, &entry.sha256)?;
-                let widths: Vec<_> = members
-                    .iter()
-                    .map(|member| {
-                        let features = member.features().map_or(0, |[count, _, _]| count);
-                        (member.entry.name.as_str(), features)
-                    })
-                    .collect();
-                OodReference::read(bytes, &path, &widths, entry.limit)
+                OodReference::read(bytes, &path, manifest.channels.len(), entry.limit)
             })
             .transpose()?;
         let golden_path = folder.join(&manifest.golden.file);
@@ -194,10 +187,10 @@ impl Ensemble {
         Ok(Worker { plans })
     }
 
-    /// Distance of a tile from the training set in units of the manifest's limit, from the outputs of
-    /// all members; `None` when the ensemble has no reference.
-    pub fn ood(&self, outputs: &[MemberOutput]) -> Option<f32> {
-        self.ood.as_ref()?.distance(outputs)
+    /// Distance of a tile from the training set in units of the manifest's limit; `None` when the ensemble
+    /// has no reference.
+    pub fn ood(&self, tile: ArrayView3<'_, f32>) -> Option<f32> {
+        Some(self.ood.as_ref()?.distance(tile))
     }
 
     /// The tiles of the golden vectors: tiles × channels × rows × columns.

@@ -3,17 +3,20 @@
 //! `golden.npz` has `tiles` (G × channels × rows × columns) and for each member `<name>.logits` (G × 2)
 //! and, when it can be explained, `<name>.cam_weights` (G × 2 × features) and `<name>.map` (G × rows ×
 //! columns): the final Grad-CAM of class `senescent`. The daemon is not ready before they are reproduced.
+//! An ensemble with a reference of its training set also has `statistics` (G × statistics) of the tiles.
 
 use std::path::Path;
 
 use ndarray::{Array2, Array3, Array4, ArrayView, ArrayView4, Dimension, Ix4};
 use serde::Serialize;
 
-use super::{Ensemble, EnsembleError, Manifest, Member, MemberOutput, npz::Npz};
+use super::{Ensemble, EnsembleError, Manifest, Member, MemberOutput, npz::Npz, statistics};
 use crate::stages::explain::grad_cam;
 
 /// What is allowed: for logits as they are, for weights and maps in units of their greatest magnitude.
 pub const TOLERANCE: f64 = 1e-4;
+/// What is allowed for the statistics of tiles, which are of order 1.
+const STATISTICS: f64 = 1e-3;
 /// Most golden tiles of an ensemble.
 const TILES: usize = 64;
 
@@ -101,6 +104,9 @@ impl Golden {
             );
             return Err(npz.wrong("tiles", &reason));
         }
+        if manifest.ood.is_some() {
+            compare_statistics(&mut npz, tiles.view())?;
+        }
         let members = members
             .iter()
             .map(|member| {
@@ -124,6 +130,25 @@ impl Golden {
     pub(super) fn tiles(&self) -> ArrayView4<'_, f32> {
         self.tiles.view()
     }
+}
+
+/// Refuses statistics that this program does not find in the tiles: the limit would mean something else.
+fn compare_statistics(npz: &mut Npz, tiles: ArrayView4<'_, f32>) -> Result<(), EnsembleError> {
+    let (count, channels, ..) = tiles.dim();
+    let shape = [count, statistics::count(channels)];
+    let expected: Array2<f32> = npz.array_of("statistics", &shape)?;
+    for (index, (tile, expected)) in tiles.outer_iter().zip(expected.outer_iter()).enumerate() {
+        let found = statistics::describe(tile);
+        let differs = found
+            .iter()
+            .zip(expected)
+            .position(|(found, expected)| (found - f64::from(*expected)).abs() > STATISTICS);
+        if let Some(statistic) = differs {
+            let reason = format!("statistic {statistic} of tile {index} is not reproduced");
+            return Err(npz.wrong("statistics", &reason));
+        }
+    }
+    Ok(())
 }
 
 impl Expected {

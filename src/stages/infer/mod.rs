@@ -18,6 +18,7 @@ mod manifest;
 mod npz;
 mod ood;
 mod plan;
+mod statistics;
 #[cfg(test)]
 pub(crate) mod testing;
 mod validate;

@@ -1,155 +1,88 @@
-//! How unlike the training set a tile is: Mahalanobis distance of the pooled features on their principal
-//! components (Lee et al., NeurIPS 2018).
+//! How unlike the training set a tile is: Mahalanobis distance of its image statistics.
 //!
-//! For one member, with x the mean of each feature over the map: `√(mean over components of
-//! ((component · (x − mean)) · inv_std)²)`. The ensemble's distance is the mean over members, in units of
-//! the manifest's limit: above 1 is outside.
+//! With x the statistics of the tile: `√(mean of (whitening · (x − mean))²)`, in units of the manifest's
+//! limit: above 1 is outside.
 
 use std::path::Path;
 
-use ndarray::{Array1, Array2, ArrayView1, ArrayView3, Axis, Ix1, Ix2};
+use ndarray::{Array1, Array2, ArrayView3, Ix1, Ix2};
 
-use super::{EnsembleError, MemberOutput, npz::Npz};
+use super::{
+    EnsembleError,
+    npz::Npz,
+    statistics::{count, describe},
+};
 
-/// Most principal components of a reference.
-const COMPONENTS: usize = 1024;
-
-/// The training set as one member saw it.
-struct Reference {
-    mean: Array1<f32>,
-    components: Array2<f32>,
-    inv_std: Array1<f32>,
-}
-
-/// The training set as the ensemble saw it.
+/// The training set, as far as it is needed for a comparison.
 pub(super) struct OodReference {
-    members: Vec<Reference>,
+    mean: Array1<f32>,
+    whitening: Array2<f32>,
     limit: f64,
 }
 
 impl OodReference {
-    /// Reads the references of `members`: name and number of features of each.
+    /// Reads the reference of tiles of `channels` channels.
     pub(super) fn read(
         bytes: Vec<u8>,
         path: &Path,
-        members: &[(&str, usize)],
+        channels: usize,
         limit: f64,
     ) -> Result<Self, EnsembleError> {
         let mut npz = Npz::open(bytes, path)?;
-        let members = members
-            .iter()
-            .map(|(name, features)| {
-                let key = format!("{name}.components");
-                let components = npz.array::<Ix2>(&key)?;
-                let (count, width) = components.dim();
-                if width != *features || !(1..=COMPONENTS).contains(&count) {
-                    let reason = format!(
-                        "it has shape {count}×{width}; 1 to {COMPONENTS} components of {features} \
-                         features are expected"
-                    );
-                    return Err(npz.wrong(&key, &reason));
-                }
-                Ok(Reference {
-                    mean: npz.array_of::<Ix1>(&format!("{name}.mean"), &[*features])?,
-                    components,
-                    inv_std: npz.array_of::<Ix1>(&format!("{name}.inv_std"), &[count])?,
-                })
-            })
-            .collect::<Result<_, _>>()?;
-        Ok(Self { members, limit })
+        let width = count(channels);
+        Ok(Self {
+            mean: npz.array_of::<Ix1>("mean", &[width])?,
+            whitening: npz.array_of::<Ix2>("whitening", &[width, width])?,
+            limit,
+        })
     }
 
-    /// The distance of a tile in units of the limit; `None` when a member gave no features.
-    pub(super) fn distance(&self, outputs: &[MemberOutput]) -> Option<f32> {
-        if outputs.len() != self.members.len() {
-            return None;
-        }
-        let sum = self
-            .members
-            .iter()
-            .zip(outputs)
-            .map(|(reference, output)| {
-                let features = output.features.as_ref()?;
-                Some(reference.distance(pooled(features.view()).view()))
-            })
-            .sum::<Option<f64>>()?;
-        Some((sum / self.members.len() as f64 / self.limit) as f32)
+    /// The distance of a tile in units of the limit.
+    pub(super) fn distance(&self, tile: ArrayView3<'_, f32>) -> f32 {
+        self.of_statistics(&describe(tile))
     }
-}
 
-impl Reference {
-    fn distance(&self, pooled: ArrayView1<'_, f64>) -> f64 {
+    fn of_statistics(&self, statistics: &[f64]) -> f32 {
         let sum: f64 = self
-            .components
+            .whitening
             .outer_iter()
-            .zip(&self.inv_std)
-            .map(|(component, inv_std)| {
-                let projection: f64 = component
+            .map(|row| {
+                let whitened: f64 = row
                     .iter()
-                    .zip(pooled)
+                    .zip(statistics)
                     .zip(&self.mean)
-                    .map(|((c, x), mean)| f64::from(*c) * (x - f64::from(*mean)))
+                    .map(|((weight, x), mean)| f64::from(*weight) * (x - f64::from(*mean)))
                     .sum();
-                (projection * f64::from(*inv_std)).powi(2)
+                whitened.powi(2)
             })
             .sum();
-        (sum / self.inv_std.len() as f64).sqrt()
+        ((sum / self.mean.len() as f64).sqrt() / self.limit) as f32
     }
-}
-
-/// Mean of each feature over the map.
-fn pooled(features: ArrayView3<'_, f32>) -> Array1<f64> {
-    features
-        .axis_iter(Axis(0))
-        .map(|map| map.iter().map(|value| f64::from(*value)).sum::<f64>() / map.len() as f64)
-        .collect()
 }
 
 #[cfg(test)]
 mod tests {
-    use ndarray::{Array3, array};
+    use ndarray::array;
 
     use super::*;
 
     fn reference() -> OodReference {
         OodReference {
-            members: vec![Reference {
-                mean: array![1.0, 2.0],
-                components: array![[1.0, 0.0], [0.0, 1.0]],
-                inv_std: array![2.0, 0.5],
-            }],
+            mean: array![1.0, 2.0],
+            whitening: array![[2.0, 0.0], [0.5, 0.5]],
             limit: 2.0,
-        }
-    }
-
-    fn tile(features: [f32; 2]) -> MemberOutput {
-        MemberOutput {
-            logits: [0.0; 2],
-            features: Some(Array3::from_shape_fn((2, 2, 2), |(c, y, _)| {
-                features[c] + if y == 0 { 0.25 } else { -0.25 }
-            })),
-            cam_weights: None,
         }
     }
 
     #[test]
     fn the_mean_of_the_training_set_has_no_distance() {
-        assert_eq!(reference().distance(&[tile([1.0, 2.0])]), Some(0.0));
+        assert_eq!(reference().of_statistics(&[1.0, 2.0]), 0.0);
     }
 
     #[test]
     fn the_distance_is_that_of_the_formula() {
-        // Projections 1 and 4, scaled 2 and 2: root mean square 2, limit 2.
-        let distance = reference().distance(&[tile([2.0, 6.0])]).unwrap();
+        // Whitened 2 and 2: root mean square 2, limit 2.
+        let distance = reference().of_statistics(&[2.0, 5.0]);
         assert!((distance - 1.0).abs() < 1e-6, "{distance}");
-    }
-
-    #[test]
-    fn without_features_nothing_is_said() {
-        let output = MemberOutput {
-            features: None,
-            ..tile([0.0; 2])
-        };
-        assert_eq!(reference().distance(&[output]), None);
     }
 }

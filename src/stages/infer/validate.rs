@@ -39,15 +39,6 @@ pub(super) fn validate(manifest: &Manifest) -> Result<(), Problem> {
         file("ood.file", &ood.file)?;
         digest("ood.sha256", &ood.sha256)?;
         within("ood.limit", ood.limit, 1e-6..=1e6)?;
-        if let Some(member) = manifest.members.iter().find(|member| !member.cam) {
-            return Err(problem(
-                "ood",
-                format!(
-                    "needs the features of every member and {:?} has `cam` false; set it to null",
-                    member.name
-                ),
-            ));
-        }
     }
     name("training.recipe", &manifest.training.recipe)?;
     digest("training.tiles_sha256", &manifest.training.tiles_sha256)?;
@@ -269,7 +260,6 @@ mod tests {
             ),
             ("/golden/file", json!(""), "golden.file"),
             ("/ood/limit", json!(-1.0), "ood.limit"),
-            ("/members/0/cam", json!(false), "ood"),
             (
                 "/training/pixel_size_um",
                 json!([0.4, 0.1]),

@@ -2,11 +2,12 @@
 
 The expectations are computed with numpy alone, by the formulas and not by the graph:
 
-    python3 make.py      # needs numpy and onnx 1.16
+    python3 make.py      # needs what models/recipe/requirements.txt has
 """
 
 import hashlib
 import json
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,9 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 FOLDER = Path(__file__).parent
+sys.path.insert(0, str(FOLDER.resolve().parents[2] / "models"))
+from recipe.ood import statistics  # noqa: E402  (the folder is no package)
+
 PIXELS, STRIDE, FEATURES, HIDDEN, TILES = 32, 8, 4, 3, 2
 SIDE = PIXELS // STRIDE
 
@@ -129,19 +133,12 @@ def main() -> None:
         f"tiny.{key}": np.stack([answer[key] for answer in answers]).astype(np.float32)
         for key in ("logits", "cam_weights", "map")
     }
-    np.savez(FOLDER / "golden.npz", tiles=tiles, **golden)
-    # The first tile lies at the mean; the second at a distance of 2 on each component.
-    mean = answers[0]["pooled"]
-    components = np.eye(FEATURES)[:2]
-    offset = components @ (answers[1]["pooled"] - mean)
-    np.savez(
-        FOLDER / "ood.npz",
-        **{
-            "tiny.mean": mean.astype(np.float32),
-            "tiny.components": components.astype(np.float32),
-            "tiny.inv_std": (2 / np.abs(offset)).astype(np.float32),
-        },
-    )
+    rows = statistics(tiles).astype(np.float32)
+    np.savez(FOLDER / "golden.npz", tiles=tiles, statistics=rows, **golden)
+    # The first tile is the mean; the second is at a distance of 2.
+    scale = 2 / np.sqrt(((rows[1] - rows[0]).astype(float) ** 2).mean())
+    whitening = (scale * np.eye(rows.shape[1])).astype(np.float32)
+    np.savez(FOLDER / "ood.npz", mean=rows[0], whitening=whitening)
 
     def digest(name: str) -> str:
         return hashlib.sha256((FOLDER / name).read_bytes()).hexdigest()
