@@ -3,27 +3,27 @@
 import contextlib
 import os
 import pathlib
-import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import cbor2
 import numpy
 import zmq
 
 PATIENCE_MS = 60_000
+# Stops itself after its first message of a topic.
 STOPPED = """
-import sys, zmq
+import os, signal, sys, zmq
 socket = zmq.Context().socket(zmq.SUB)
-socket.rcvhwm = 10
-for endpoint in sys.argv[1:]:
+# Little may hide in the buffers of this process and of the kernel.
+socket.rcvhwm, socket.rcvbuf = 10, 1 << 16
+for endpoint in sys.argv[2:]:
     socket.connect(endpoint)
 socket.subscribe("v1/")
-socket.recv_multipart()
-print("listening", flush=True)
-while True:
-    socket.recv_multipart()
+while not socket.recv_multipart()[0].startswith(sys.argv[1].encode()):
+    pass
+os.kill(os.getpid(), signal.SIGSTOP)
 """
 
 
@@ -50,7 +50,11 @@ def receive(socket: zmq.Socket) -> tuple[dict, list[bytes]]:
 
 
 def messages_of_run(labels: zmq.Socket, maps: zmq.Socket) -> Iterator[tuple[dict, list[bytes]]]:
-    """Yield every message until the end of a run and all of its maps are there."""
+    """Yield every message until the end of a run and all of its maps are there.
+
+    To be called soon after connecting: libzmq subscribes again after a reconnection only while a
+    socket is being read or polled.
+    """
     poller = zmq.Poller()
     for socket in (labels, maps):
         poller.register(socket, zmq.POLLIN)
@@ -85,17 +89,19 @@ def check_totals(end: dict, seqs: dict[str, list[int]]) -> None:
 
 
 @contextlib.contextmanager
-def stopped_subscriber(*endpoints: str) -> Iterator[None]:
-    """Keep a process connected that receives one message and is then stopped by SIGSTOP."""
-    process = subprocess.Popen(
-        [sys.executable, "-c", STOPPED, *endpoints], stdout=subprocess.PIPE, text=True
-    )
+def stopped_subscriber(until: str, *endpoints: str) -> Iterator[Callable[[], None]]:
+    """Keep a process connected that is stopped by SIGSTOP after its first message of a topic.
+
+    Gives a function that returns when it stands still.
+    """
+    process = subprocess.Popen([sys.executable, "-c", STOPPED, until, *endpoints])
+
+    def wait() -> None:
+        _, status = os.waitpid(process.pid, os.WUNTRACED)
+        assert os.WIFSTOPPED(status), "the subscriber ended instead of being stopped"
+
     try:
-        assert process.stdout.readline() == "listening\n"
-        process.send_signal(signal.SIGSTOP)
-        # Only once it stands still does it count.
-        os.waitpid(process.pid, os.WUNTRACED)
-        yield
+        yield wait
     finally:
         process.kill()
         process.wait()
