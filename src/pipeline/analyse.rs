@@ -197,7 +197,8 @@ impl Rest<'_> {
 
     fn cell(&mut self, cell: Cell, row: FrameRow<'_>) {
         let look_ahead = self.stages.segmenter.look_ahead_rows();
-        let own_row = (cell.bbox.bottom() - 1 + look_ahead).min(self.height - 1);
+        // The look-ahead is a bound: a cell may be decided before it, never later than `decided_row`.
+        let own_row = (cell.bbox.bottom() - 1 + look_ahead).min(cell.decided_row);
         let (scanned, received) = self.times.of(cell.decided_row);
         let (own_rows_scanned, _) = self.times.of(own_row);
         let frame = row.frame();
