@@ -23,6 +23,7 @@ mod session;
 pub mod sim;
 mod strip;
 mod time;
+mod wake;
 
 pub use board::{Board, Interrupter, RunId, RunSummary};
 pub use channel::{ChannelInfo, ChannelName};
@@ -32,3 +33,4 @@ pub use scan::{Capabilities, Identity, Pacing, ScanActual, ScanRequest};
 pub use session::{Session, State};
 pub use strip::{ChannelMask, Gap, GapCause, ReadEvent, Strip, StripFlags, StripHeader};
 pub use time::{Clock, HostInstant, SystemClock};
+pub use wake::Wake;

@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use crossbeam_channel::{Receiver, Sender, bounded};
+use crossbeam_channel::Receiver;
 use senescope::{
     config::Settings,
     pipeline::{Classified, Execution, FrameEnd, Monitor, Sink, SinkError, Stop, label_message},
@@ -19,7 +19,7 @@ use senescope::{
 use senescope_hal::{
     Board, Capabilities, ChannelMask, Clock, HalError, HostInstant, Identity, Interrupter, Pacing,
     ReadEvent, RunId, RunSummary, ScanActual, ScanRequest, Session, Strip, StripBuffer, StripFlags,
-    StripHeader, SystemClock,
+    StripHeader, SystemClock, Wake,
     sim::{Dish, RenderRequest, SimBoard, SimConfig, render},
 };
 
@@ -62,7 +62,7 @@ pub(crate) struct CutBoard {
     pacing: Pacing,
     /// Waits before each strip; an interrupt ends the wait and the run.
     pause: Duration,
-    wake: (Sender<()>, Receiver<()>),
+    wake: (Wake, Receiver<()>),
     next: (usize, u32, u64),
     stopped: bool,
     summary: RunSummary,
@@ -81,24 +81,12 @@ impl CutBoard {
             cut: cut.to_vec(),
             pacing,
             pause,
-            wake: bounded(1),
+            wake: Wake::channel(),
             next: (0, 0, 0),
             stopped: false,
             summary: RunSummary::default(),
             run: RunId::from_bits(1),
         }
-    }
-}
-
-struct Wake(Sender<()>);
-
-impl Interrupter for Wake {
-    fn interrupt(&self) {
-        let _ = self.0.try_send(());
-    }
-
-    fn clone_box(&self) -> Box<dyn Interrupter> {
-        Box::new(Self(self.0.clone()))
     }
 }
 
@@ -196,7 +184,7 @@ impl Board for CutBoard {
     }
 
     fn interrupter(&self) -> Box<dyn Interrupter> {
-        Box::new(Wake(self.wake.0.clone()))
+        self.wake.0.clone_box()
     }
 }
 

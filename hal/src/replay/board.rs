@@ -2,7 +2,7 @@
 
 use std::{path::Path, time::Duration};
 
-use crossbeam_channel::{Receiver, Sender, bounded};
+use crossbeam_channel::Receiver;
 
 use super::{
     setup::{self, CLOCK_HZ},
@@ -11,7 +11,7 @@ use super::{
 use crate::{
     Board, Capabilities, ChannelMask, Clock, ErrorKind, Gap, GapCause, HalError, HostInstant,
     Identity, Interrupter, Pacing, ReadEvent, RunId, RunSummary, ScanActual, ScanRequest, Strip,
-    StripBuffer, StripFlags, StripHeader, SystemClock,
+    StripBuffer, StripFlags, StripHeader, SystemClock, Wake,
 };
 
 /// Time a pixel by which a recording without a dwell time is paced.
@@ -58,7 +58,7 @@ pub struct ReplayBoard {
     scan: Option<Scan>,
     run: Run,
     frame: Frame,
-    wake: (Sender<()>, Receiver<()>),
+    wake: (Wake, Receiver<()>),
 }
 
 impl ReplayBoard {
@@ -79,7 +79,7 @@ impl ReplayBoard {
             scan: None,
             run: Run::default(),
             frame: Frame::default(),
-            wake: bounded(1),
+            wake: Wake::channel(),
         })
     }
 
@@ -331,20 +331,7 @@ impl Board for ReplayBoard {
     }
 
     fn interrupter(&self) -> Box<dyn Interrupter> {
-        Box::new(Wake(self.wake.0.clone()))
-    }
-}
-
-struct Wake(Sender<()>);
-
-impl Interrupter for Wake {
-    fn interrupt(&self) {
-        // A full channel already has a wish.
-        let _ = self.0.try_send(());
-    }
-
-    fn clone_box(&self) -> Box<dyn Interrupter> {
-        Box::new(Self(self.0.clone()))
+        self.wake.0.clone_box()
     }
 }
 

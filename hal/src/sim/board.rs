@@ -7,18 +7,17 @@
 
 use std::time::Duration;
 
-use crossbeam_channel::{Receiver, Sender, bounded};
+use crossbeam_channel::Receiver;
 
 use super::{
     Ahead, FaultKind, RenderRequest, SimConfig, Speed, Truth,
     plan::{Next, Plan},
     run::{Run, Scan, not_rendered},
-    wake::Wake,
 };
 use crate::{
     Board, Capabilities, ChannelInfo, ChannelName, Clock, ErrorKind, HalError, HostInstant,
     Identity, Interrupter, Pacing, ReadEvent, RunId, RunSummary, ScanActual, ScanRequest,
-    StripBuffer, SystemClock,
+    StripBuffer, SystemClock, Wake,
 };
 
 /// Ticks a second of the device clock: one a nanosecond.
@@ -35,7 +34,7 @@ pub struct SimBoard {
     config: SimConfig,
     scan: Option<Scan>,
     run: Option<Run>,
-    wake: (Sender<()>, Receiver<()>),
+    wake: (Wake, Receiver<()>),
     /// Unplugged for good.
     gone: bool,
 }
@@ -47,7 +46,7 @@ impl SimBoard {
             config,
             scan: None,
             run: None,
-            wake: bounded(1),
+            wake: Wake::channel(),
             gone: false,
         }
     }
@@ -333,7 +332,7 @@ impl Board for SimBoard {
     }
 
     fn interrupter(&self) -> Box<dyn Interrupter> {
-        Box::new(Wake(self.wake.0.clone()))
+        self.wake.0.clone_box()
     }
 }
 

@@ -27,7 +27,6 @@ mod scan;
 mod scene;
 mod shape;
 mod truth;
-mod wake;
 
 use ahead::Ahead;
 pub use board::SimBoard;
