@@ -1,11 +1,11 @@
 //! From the stored bytes of a chunk to samples.
 //!
 //! Each decompressor fills a buffer of the size that the directory justifies and stops there, so that a
-//! bomb is never inflated further. What comes before corrupt or missing bytes is kept. Sources: TIFF 6.0,
-//! sections 9 (`PackBits`), 13 (LZW) and 14 (horizontal predictor); TIFF Technical Note 3 (floating-point
-//! predictor); Technical Note 2 (deflate).
+//! bomb is never inflated further. What comes before missing bytes is kept; of deflated bytes, which have a
+//! checksum, nothing when they are corrupt. Sources: TIFF 6.0, sections 9 (`PackBits`), 13 (LZW) and 14
+//! (horizontal predictor); TIFF Technical Note 3 (floating-point predictor); Technical Note 2 (deflate).
 
-use std::io::Read;
+use std::io::{self, ErrorKind, Read};
 
 use flate2::read::ZlibDecoder;
 use weezl::{BitOrder, LzwStatus, decode::Configuration};
@@ -31,16 +31,17 @@ pub(crate) fn is_known(compression: u16) -> bool {
 }
 
 /// Decompresses `stored` to at most `size` bytes; fewer when `stored` is corrupt or ends early, with the
-/// reason.
+/// reason. A strip that was padded by its writer may go on to `whole` bytes.
 pub(crate) fn decompress(
     compression: u16,
     stored: Vec<u8>,
     size: usize,
+    whole: usize,
 ) -> (Vec<u8>, Option<String>) {
     let (mut bytes, mut reason) = match compression {
         1 => (stored, None),
         5 => lzw(&stored, size),
-        8 | 32_946 => inflate(&stored, size),
+        8 | 32_946 => inflate(&stored, size, whole),
         _ => (unpack(&stored, size), None),
     };
     bytes.truncate(size);
@@ -76,12 +77,24 @@ fn lzw(stored: &[u8], size: usize) -> (Vec<u8>, Option<String>) {
     (bytes, reason)
 }
 
-fn inflate(stored: &[u8], size: usize) -> (Vec<u8>, Option<String>) {
+/// Of a stream that ends too early, what comes before its end; of one that is corrupt, nothing, because the
+/// decoder goes on for a while after the damage before it notices.
+fn inflate(stored: &[u8], size: usize, whole: usize) -> (Vec<u8>, Option<String>) {
     let mut bytes = Vec::new();
-    let read = ZlibDecoder::new(stored)
-        .take(size as u64)
-        .read_to_end(&mut bytes);
-    (bytes, read.err().map(|error| error.to_string()))
+    let mut decoder = ZlibDecoder::new(stored);
+    let read = decoder.by_ref().take(size as u64).read_to_end(&mut bytes);
+    // The checksum is behind the last byte, which may be that of a last strip that was padded.
+    let padding = whole.saturating_sub(size) as u64;
+    let rest = read.and_then(|_| io::copy(&mut decoder.take(padding + 1), &mut io::sink()));
+    match rest {
+        Ok(rest) if rest <= padding => (bytes, None),
+        Ok(_) => (Vec::new(), Some(format!("it has more than {whole} bytes"))),
+        Err(error) if error.kind() != ErrorKind::UnexpectedEof => {
+            (Vec::new(), Some(error.to_string()))
+        }
+        Err(error) if bytes.len() < size => (bytes, Some(error.to_string())),
+        Err(_) => (bytes, None),
+    }
 }
 
 fn unpack(stored: &[u8], size: usize) -> Vec<u8> {
@@ -202,7 +215,7 @@ mod tests {
             0xAA, 0xAA, 0xAA, 0xAA, 0xAA, 0xAA, 0xAA, 0xAA, 0xAA, 0xAA,
         ];
         assert_eq!(
-            decompress(32_773, packed.to_vec(), 24),
+            decompress(32_773, packed.to_vec(), 24, 24),
             (plain.to_vec(), None)
         );
     }
@@ -212,17 +225,34 @@ mod tests {
         use std::io::Write;
         let mut encoder = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::best());
         encoder.write_all(&vec![7; 1 << 24]).unwrap();
-        let (bytes, reason) = decompress(8, encoder.finish().unwrap(), 100);
+        let stored = encoder.finish().unwrap();
+        let (bytes, reason) = decompress(8, stored.clone(), 100, 1 << 24);
         assert_eq!((bytes, reason), (vec![7; 100], None));
+        let (bytes, reason) = decompress(8, stored, 100, (1 << 24) - 1);
+        assert!(bytes.is_empty() && reason.is_some());
     }
 
     proptest! {
+        #[test]
+        fn no_damage_to_deflated_bytes_goes_unnoticed(
+            plain in prop::collection::vec(any::<u8>(), 1..2_000), at in any::<prop::sample::Index>(), bits in 1_u8..,
+        ) {
+            use std::io::Write;
+            let mut encoder = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::fast());
+            encoder.write_all(&plain).unwrap();
+            let mut stored = encoder.finish().unwrap();
+            let length = stored.len();
+            stored[at.index(length)] ^= bits;
+            let (bytes, reason) = decompress(8, stored, plain.len(), plain.len());
+            prop_assert!(reason.is_some() || bytes == plain);
+        }
+
         #[test]
         fn nothing_gives_more_than_its_size(
             compression in prop::sample::select(vec![1_u16, 5, 8, 32_773]),
             stored in prop::collection::vec(any::<u8>(), 0..300), size in 0_usize..400,
         ) {
-            let (bytes, reason) = decompress(compression, stored, size);
+            let (bytes, reason) = decompress(compression, stored, size, size);
             prop_assert!(bytes.len() <= size);
             prop_assert!(bytes.len() == size || reason.is_some());
         }

@@ -178,7 +178,9 @@ impl TiffFile {
             _ => (size as u64).saturating_mul(2).saturating_add(STORED_SLACK),
         };
         let bytes = self.read(offset, stored.min(most))?;
-        let (bytes, failure) = codec::decompress(page.compression, bytes, size);
+        let rows = page.chunk.1.min(page.height) as usize;
+        let whole = size.max(stride * rows * usize::from(page.bits / 8));
+        let (bytes, failure) = codec::decompress(page.compression, bytes, size, whole);
         Ok((
             codec::values(bytes, page, stride, page.interleaved()),
             failure,
