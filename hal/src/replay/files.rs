@@ -18,6 +18,9 @@ use super::{
 };
 use crate::{ErrorKind, HalError, ome::OmeDocument};
 
+/// Folders that are named to a person who gave the one above them.
+const FOLDERS_NAMED: usize = 3;
+
 /// All files of a source.
 #[derive(Default)]
 pub(crate) struct Files {
@@ -180,14 +183,7 @@ fn expand(path: &Path) -> Result<Vec<PathBuf>, HalError> {
     let mut paths = Vec::new();
     for entry in fs::read_dir(path).map_err(failed)? {
         let found = entry.map_err(failed)?.path();
-        let name = found
-            .file_name()
-            .map(|name| name.to_string_lossy().to_lowercase())
-            .unwrap_or_default();
-        let tiff = [".tif", ".tiff", ".btf", ".tf8"]
-            .iter()
-            .any(|end| name.ends_with(end));
-        if tiff && !name.starts_with("truth-") && !name.starts_with('.') && found.is_file() {
+        if is_tiff(&found) {
             paths.push(found);
         }
         if paths.len() > MAX_FILES {
@@ -199,12 +195,47 @@ fn expand(path: &Path) -> Result<Vec<PathBuf>, HalError> {
         }
     }
     if paths.is_empty() {
-        let message = format!(
-            "{} has no TIFF files; give a folder of .tif files or a file",
-            path.display()
-        );
+        let message = match folders_with_tiffs(path).as_slice() {
+            [] => format!(
+                "{} has no TIFF files; give a folder of .tif files or a file",
+                path.display()
+            ),
+            folders => format!(
+                "{} has no TIFF files, but these folders in it have: {}; give one of them",
+                path.display(),
+                folders.join(", ")
+            ),
+        };
         return Err(HalError::new(ErrorKind::NotFound, message));
     }
     paths.sort();
     Ok(paths)
+}
+
+/// A file that a folder stands for.
+fn is_tiff(path: &Path) -> bool {
+    let name = path
+        .file_name()
+        .map(|name| name.to_string_lossy().to_lowercase())
+        .unwrap_or_default();
+    let tiff = [".tif", ".tiff", ".btf", ".tf8"]
+        .iter()
+        .any(|end| name.ends_with(end));
+    tiff && !name.starts_with("truth-") && !name.starts_with('.') && path.is_file()
+}
+
+/// The first few folders in `path` that have TIFF files, as they would be typed.
+fn folders_with_tiffs(path: &Path) -> Vec<String> {
+    let entries = |path: &Path| {
+        let listed = fs::read_dir(path).into_iter().flatten().take(MAX_FILES);
+        listed.filter_map(|entry| entry.ok().map(|entry| entry.path()))
+    };
+    let mut folders: Vec<_> = entries(path)
+        .filter(|folder| folder.is_dir() && entries(folder).any(|found| is_tiff(&found)))
+        .collect();
+    folders.sort();
+    let more = folders.len() > FOLDERS_NAMED;
+    folders.truncate(FOLDERS_NAMED);
+    let names = folders.iter().map(|folder| folder.display().to_string());
+    names.chain(more.then(|| "…".to_owned())).collect()
 }
