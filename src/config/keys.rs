@@ -40,3 +40,11 @@ pub const KEYS: &[Key] = &[
     key("limits.tiles_mib", "MiB", 1.0, 4096.0),
     key("limits.outbox_mib", "MiB", 1.0, 4096.0),
 ];
+
+/// Every key that takes one of a few words: the words, and what else it takes. A test holds them against the
+/// settings.
+pub(crate) const WORDS: &[(&str, &[&str], &str)] = &[
+    ("board.backend", &["sim", "replay"], ""),
+    ("sim.speed", &["max"], " or a number"),
+    ("engine.transform", &["auto", "plain", "nhwc"], ""),
+];

@@ -2,11 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use config::{Config, Environment, File, FileFormat};
+use config::{Config, Environment, File, FileFormat, FileSourceString};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use super::{KEYS, Settings};
+use super::{KEYS, Settings, keys::WORDS};
 use crate::stages::segment::SegmentError;
 
 /// A configuration file larger than this is none.
@@ -65,7 +65,35 @@ pub enum ConfigError {
     /// A setting of the segmentation is out of its range.
     #[error(transparent)]
     Segment(#[from] SegmentError),
-    /// Not of the key's type, or not TOML.
+    /// A word that is not among those of the key.
+    #[error("`{key}` is \"{value}\"; allowed is {allowed}")]
+    Word {
+        /// The key.
+        key: String,
+        /// What was given.
+        value: String,
+        /// What may be given.
+        allowed: String,
+    },
+    /// A value of another kind than the key's.
+    #[error("`{key}` is {value}; it must be {wanted}")]
+    Kind {
+        /// The key.
+        key: String,
+        /// What was given.
+        value: String,
+        /// What kind of value it takes.
+        wanted: &'static str,
+    },
+    /// Not TOML.
+    #[error("{place} is not valid TOML: {reason}")]
+    Toml {
+        /// The file or the argument.
+        place: String,
+        /// Where in it, and what was expected.
+        reason: String,
+    },
+    /// Wrong in another way.
     #[error("the configuration is not valid: {0}")]
     Invalid(String),
 }
@@ -78,7 +106,8 @@ pub fn load(sources: &Sources) -> Result<Settings, ConfigError> {
     let invalid = |error: config::ConfigError| ConfigError::Invalid(error.to_string());
     let mut builder = Config::builder();
     if let Some(path) = &sources.file {
-        builder = builder.add_source(File::from_str(&read(path)?, FileFormat::Toml));
+        let place = format!("the configuration file {}", path.display());
+        builder = builder.add_source(toml(&read(path)?, place)?);
     }
     let mut environment = Environment::with_prefix("SENESCOPE")
         .prefix_separator("__")
@@ -94,11 +123,12 @@ pub fn load(sources: &Sources) -> Result<Settings, ConfigError> {
             .filter(|(key, _)| !key.is_empty())
             .ok_or_else(|| ConfigError::Set(argument.clone()))?;
         let line = format!("{key} = {}", toml_value(value));
-        builder = builder.add_source(File::from_str(&line, FileFormat::Toml));
+        builder = builder.add_source(toml(&line, format!("`--set {argument}`"))?);
     }
     let merged = builder.build().map_err(invalid)?;
     let given: Value = merged.clone().try_deserialize().map_err(invalid)?;
     refuse_unknown(&given, &known_keys(), "")?;
+    refuse_unknown_words(&given)?;
     refuse_out_of_range(&given)?;
     let settings: Settings = merged.try_deserialize().map_err(invalid)?;
     settings.segment.validate()?;
@@ -114,6 +144,18 @@ pub fn digest(settings: &Settings) -> String {
 
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// `text` as a source, when it is TOML.
+fn toml(text: &str, place: String) -> Result<File<FileSourceString, FileFormat>, ConfigError> {
+    let source = File::from_str(text, FileFormat::Toml);
+    match Config::builder().add_source(source.clone()).build() {
+        Ok(_) => Ok(source),
+        Err(error) => Err(ConfigError::Toml {
+            place,
+            reason: error.to_string().trim_end().to_owned(),
+        }),
+    }
 }
 
 fn read(path: &Path) -> Result<String, ConfigError> {
@@ -154,7 +196,7 @@ const FREE_TABLES: &[&str] = &["board.channels"];
 
 fn refuse_unknown(given: &Value, known: &Value, at: &str) -> Result<(), ConfigError> {
     let (Value::Object(given), Value::Object(known)) = (given, known) else {
-        return Ok(());
+        return refuse_another_kind(given, known, at);
     };
     for (key, value) in given {
         let path = if at.is_empty() {
@@ -174,6 +216,43 @@ fn refuse_unknown(given: &Value, known: &Value, at: &str) -> Result<(), ConfigEr
                 });
             }
         }
+    }
+    Ok(())
+}
+
+/// What the merging would silently make fit: a fraction for a whole number, a number for a switch.
+fn refuse_another_kind(given: &Value, known: &Value, at: &str) -> Result<(), ConfigError> {
+    let wanted = match (given, known) {
+        (Value::Number(given), Value::Number(known))
+            if known.is_u64() && given.as_f64().is_some_and(|given| given.fract() != 0.0) =>
+        {
+            "a whole number"
+        }
+        (given, Value::Bool(_)) if !given.is_boolean() => "true or false",
+        _ => return Ok(()),
+    };
+    Err(ConfigError::Kind {
+        key: at.to_owned(),
+        value: given.to_string(),
+        wanted,
+    })
+}
+
+fn refuse_unknown_words(given: &Value) -> Result<(), ConfigError> {
+    for (key, words, or) in WORDS {
+        let value = key
+            .split('.')
+            .try_fold(given, |table, part| table.get(part))
+            .and_then(Value::as_str);
+        let Some(value) = value.filter(|value| !words.contains(value)) else {
+            continue;
+        };
+        let words: Vec<_> = words.iter().map(|word| format!("\"{word}\"")).collect();
+        return Err(ConfigError::Word {
+            key: (*key).to_owned(),
+            value: value.to_owned(),
+            allowed: format!("{}{or}", words.join(", ")),
+        });
     }
     Ok(())
 }
@@ -212,6 +291,14 @@ fn refuse_out_of_range(given: &Value) -> Result<(), ConfigError> {
             .path
             .split('.')
             .try_fold(given, |table, part| table.get(part));
+        if value.is_some_and(Value::is_null) {
+            // JSON has no form for these, and TOML no null.
+            return Err(ConfigError::Kind {
+                key: key.path.to_owned(),
+                value: "not a number or infinite".to_owned(),
+                wanted: "a finite number",
+            });
+        }
         let Some(value) = value.and_then(Value::as_f64) else {
             continue;
         };
@@ -316,6 +403,32 @@ mod tests {
         let error = set(&["scan.dwell_ns=fast"]).unwrap_err().to_string();
         assert!(error.contains("scan.dwell_ns"), "{error}");
         assert!(matches!(set(&["scan"]), Err(ConfigError::Set(_))));
+    }
+
+    #[test]
+    fn a_word_that_a_key_does_not_have_is_told_those_that_it_has() {
+        for (key, words, _) in WORDS {
+            for word in *words {
+                assert!(set(&[&format!("{key}={word}")]).is_ok(), "{key} {word}");
+            }
+            let error = set(&[&format!("{key}=magic")]).unwrap_err().to_string();
+            assert!(error.contains(key) && error.contains(words[0]), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_value_is_not_made_to_fit() {
+        for wrong in ["scan.width=20.5", "scan.bidirectional=7"] {
+            let error = set(&[wrong]).unwrap_err().to_string();
+            let (key, value) = wrong.split_once('=').unwrap();
+            assert!(error.contains(key) && error.contains(value), "{error}");
+        }
+        for endless in ["scan.pixel_size_um=nan", "sim.speed=inf", "scan.width=-inf"] {
+            let error = set(&[endless]).unwrap_err().to_string();
+            assert!(error.contains("finite number"), "{error}");
+        }
+        let error = set(&["scan.width=[1"]).unwrap_err().to_string();
+        assert!(error.contains("`--set scan.width=[1`"), "{error}");
     }
 
     #[test]
