@@ -35,7 +35,16 @@ pub(crate) fn session(
                 .channels
                 .iter()
                 .map(|(name, place)| channel_map(&format!("{name}={place}")))
-                .collect::<Result<_, _>>()?;
+                .collect::<Result<Vec<_>, _>>()
+                .map_err(of_settings)?;
+            if settings.board.path.is_none() && channels.is_empty() {
+                return Err(Failure::message(
+                    Exit::Config,
+                    "`board.backend` is replay and there is nothing to replay: set `board.path` to a file or folder, \
+                     or each channel in the table `board.channels`"
+                        .to_owned(),
+                ));
+            }
             replay(
                 ReplayRequest {
                     paths: settings.board.path.iter().cloned().collect(),
@@ -44,10 +53,26 @@ pub(crate) fn session(
                     wanted: wanted.to_vec(),
                 },
                 speed,
-            )?
+            )
+            .map_err(of_settings)?
         }
     };
     Ok(on(board, settings, clock))
+}
+
+/// What would be a wrong command line of `replay` is a wrong configuration of `run`.
+fn of_settings(failure: Failure) -> Failure {
+    if failure.exit != Exit::Usage {
+        return failure;
+    }
+    Failure::message(
+        Exit::Config,
+        format!(
+            "{:#} (in the configuration, --channel NAME=PLACE is `board.channels.NAME` and --pixel-size-um is \
+             `board.pixel_size_um`)",
+            failure.error
+        ),
+    )
 }
 
 /// A session on `board` with the settings' memory.

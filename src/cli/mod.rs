@@ -96,13 +96,15 @@ pub fn main() -> ExitCode {
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal())
         .with_target(false)
+        // They would go to standard error, which is what failed.
+        .log_internal_errors(false)
         .init();
     match dispatch(cli) {
         Ok(exit) => exit.into(),
         Err(failure) => {
             let sentence = format!("{:#}", failure.error);
             if !sentence.is_empty() {
-                eprintln!("senescope: {sentence}");
+                output::note(&format!("senescope: {sentence}"));
             }
             failure.exit.into()
         }

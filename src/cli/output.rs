@@ -2,7 +2,7 @@
 
 use std::{
     fmt::Display,
-    io::{ErrorKind, Write, stdout},
+    io::{ErrorKind, Write, stderr, stdout},
     path::Path,
 };
 
@@ -14,6 +14,12 @@ pub(crate) fn line(text: &str) -> Result<(), Failure> {
     writeln!(out, "{text}")
         .and_then(|()| out.flush())
         .map_err(failed)
+}
+
+/// Says one thing to people, on standard error.
+pub(crate) fn note(text: &str) {
+    // A complaint about standard error has no better place to go, and `eprintln!` would panic.
+    let _ = writeln!(stderr(), "{text}");
 }
 
 /// What a failed write to standard output means.

@@ -1,6 +1,12 @@
 //! `senescope replay`: the same pipeline over recordings and TIFF files.
 
-use std::path::PathBuf;
+use std::{
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
 use clap::Args;
 use senescope_hal::{
@@ -17,7 +23,7 @@ use super::{
     summary,
 };
 use crate::{
-    pipeline::{Classified, Execution, FrameEnd, Sink, SinkError, label_message},
+    pipeline::{Classified, Execution, FrameEnd, Sink, SinkError, Stop, label_message},
     stages::{assemble::FrameBuffer, publish::LabelMessage},
 };
 
@@ -124,12 +130,15 @@ pub(crate) fn run(arguments: &ReplayArgs) -> Result<Exit, Failure> {
         clock: &*service.clock,
         started_utc: Some(jiff::Timestamp::now().to_string()),
     };
+    let reader_left = Arc::new(AtomicBool::new(false));
     let (end, monitor) = execution.run(|scan| {
         let mut sinks: Vec<Box<dyn Sink>> = Vec::new();
         if arguments.json {
             sinks.push(Box::new(JsonLines {
                 pixel_size_um: scan.pixel_size_um,
                 frame: Vec::new(),
+                reader_left: reader_left.clone(),
+                stop: service.stop.clone(),
             }));
         }
         if let Some(dir) = &arguments.maps {
@@ -141,9 +150,11 @@ pub(crate) fn run(arguments: &ReplayArgs) -> Result<Exit, Failure> {
         Ok(sinks)
     })?;
     service.close();
-    if arguments.json {
+    if reader_left.load(Ordering::SeqCst) {
+        // Whoever reads has seen enough, as `head` has: nothing remains to be said.
+    } else if arguments.json {
         // Standard output is for machines.
-        eprintln!("{}", summary::of(&end, &monitor));
+        output::note(&summary::of(&end, &monitor));
     } else {
         output::line(&summary::of(&end, &monitor))?;
     }
@@ -154,6 +165,10 @@ pub(crate) fn run(arguments: &ReplayArgs) -> Result<Exit, Failure> {
 struct JsonLines {
     pixel_size_um: f64,
     frame: Vec<LabelMessage>,
+    /// Nobody reads standard output any more.
+    reader_left: Arc<AtomicBool>,
+    /// Asked to end the run then.
+    stop: Stop,
 }
 
 impl Sink for JsonLines {
@@ -170,7 +185,14 @@ impl Sink for JsonLines {
         for label in self.frame.drain(..) {
             let line =
                 serde_json::to_string(&label).map_err(|error| SinkError(error.to_string()))?;
-            output::line(&line)?;
+            match output::line(&line) {
+                Err(failure) if failure.exit == Exit::Done => {
+                    self.reader_left.store(true, Ordering::SeqCst);
+                    self.stop.ask();
+                    break;
+                }
+                written => written?,
+            }
         }
         Ok(())
     }

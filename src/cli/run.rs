@@ -55,15 +55,14 @@ fn serve(settings: &Settings, service: &Service) -> Result<Exit, Failure> {
         clock: &*service.clock,
         started_utc: Some(jiff::Timestamp::now().to_string()),
     };
-    let (labels, maps) = service.endpoints().unwrap_or_default();
+    let [labels, maps, control] = service.endpoints().unwrap_or_default();
     let ready = format!(
-        "senescope {} is ready: {}, {} of {} network(s)\n  labels   {labels}\n  maps     {maps}\n  control  {}\n\
+        "senescope {} is ready: {}, {} of {} network(s)\n  labels   {labels}\n  maps     {maps}\n  control  {control}\n\
          watch with `senescope watch`, stop with Ctrl-C",
         env!("CARGO_PKG_VERSION"),
         source(settings),
         ensemble.manifest().name,
         ensemble.members().len(),
-        settings.publish.control,
     );
     output::line(&ready)?;
     let (end, monitor) = execution.run(|_| Ok(Vec::new()))?;

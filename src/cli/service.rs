@@ -68,11 +68,15 @@ impl Service {
         })
     }
 
-    /// Where subscribers find the sockets: labels, maps.
-    pub(crate) fn endpoints(&self) -> Option<(&str, &str)> {
-        self.publisher
-            .as_ref()
-            .map(|publisher| (publisher.labels(), publisher.maps()))
+    /// Where others find the sockets, with the ports that were taken: labels, maps, control.
+    pub(crate) fn endpoints(&self) -> Option<[String; 3]> {
+        self.publisher.as_ref().map(|publisher| {
+            [
+                publisher.labels().to_owned(),
+                publisher.maps().to_owned(),
+                publisher.control().endpoint().to_owned(),
+            ]
+        })
     }
 
     /// Sends what waits and gives the ports up.

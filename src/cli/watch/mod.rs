@@ -83,7 +83,7 @@ async fn watch(arguments: &WatchArgs) -> Result<Exit, Failure> {
         for event in follower.message(&frames).await {
             match event {
                 Event::Label(label) => show(arguments.json, &mut table, &label)?,
-                Event::Note(note) => eprintln!("{note}"),
+                Event::Note(note) => output::note(&note),
                 Event::End(run, end) if arguments.until_end => {
                     return conclude(&run, &end, &mut follower, maps).await;
                 }
@@ -112,7 +112,7 @@ async fn conclude(
     }
     let compared = follower.compare(run, end, kinds);
     for (kind, (arrived, sent)) in &compared.kinds {
-        eprintln!("{kind}: {arrived} of {sent} arrived");
+        output::note(&format!("{kind}: {arrived} of {sent} arrived"));
     }
     Ok(if compared.is_whole() {
         Exit::Done
