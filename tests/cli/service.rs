@@ -1,0 +1,243 @@
+//! A running service with a subscriber and commands: everything that is said arrives, and every way to end a
+//! run drains it.
+
+use std::{
+    io::{BufRead, BufReader, Read},
+    process::{Child, Command, Stdio},
+    sync::mpsc::{Receiver, sync_channel},
+    thread::JoinHandle,
+};
+
+use crate::support::{Ended, HUNG, assert_no_panic, endpoints, folder, program, run, text};
+
+/// A program that runs; killed when the test is over.
+struct Running {
+    child: Child,
+    lines: Receiver<String>,
+    err: Option<JoinHandle<String>>,
+}
+
+impl Running {
+    fn start(mut command: Command) -> Self {
+        let mut child = command
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let out = BufReader::new(child.stdout.take().unwrap());
+        let mut err = child.stderr.take().unwrap();
+        let (to, lines) = sync_channel(1 << 16);
+        std::thread::spawn(move || {
+            for line in out.lines() {
+                if to.send(line.unwrap()).is_err() {
+                    break;
+                }
+            }
+        });
+        let err = std::thread::spawn(move || {
+            let mut text = String::new();
+            err.read_to_string(&mut text).unwrap();
+            text
+        });
+        Self {
+            child,
+            lines,
+            err: Some(err),
+        }
+    }
+
+    /// The next line of its standard output.
+    fn line(&self) -> String {
+        self.lines.recv_timeout(HUNG).unwrap()
+    }
+
+    /// Sends a signal as people do.
+    fn signal(&self, name: &str) {
+        let id = self.child.id().to_string();
+        let sent = Command::new("kill").args([name, &id]).status().unwrap();
+        assert!(sent.success());
+    }
+
+    /// Waits for its end; `out` has the lines that were not taken.
+    fn end(mut self) -> Ended {
+        let mut out = String::new();
+        loop {
+            match self.lines.recv_timeout(HUNG) {
+                Ok(line) => out.push_str(&format!("{line}\n")),
+                Err(std::sync::mpsc::RecvTimeoutError::Disconnected) => break,
+                Err(hung) => panic!("{hung}"),
+            }
+        }
+        let code = self.child.wait().unwrap().code();
+        let err = self.err.take().unwrap().join().unwrap();
+        Ended {
+            code,
+            out: out.into_bytes(),
+            err,
+        }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A service on ports of its own.
+struct Scene {
+    endpoints: [String; 3],
+}
+
+impl Scene {
+    fn new() -> Self {
+        Self {
+            endpoints: endpoints(),
+        }
+    }
+
+    /// The simulated microscope at its own pace, small fields.
+    fn service(&self, arguments: &[&str]) -> Running {
+        let mut command = program();
+        command.args(["run", "--set", "scan.width=320", "--set", "scan.height=320"]);
+        command.args(["--set", "scan.pixel_size_um=0.25"]);
+        for (name, endpoint) in ["labels", "maps", "control"].iter().zip(&self.endpoints) {
+            command.args(["--set", &format!("publish.{name}={endpoint}")]);
+        }
+        command.args(arguments);
+        Running::start(command)
+    }
+
+    fn watch(&self, arguments: &[&str]) -> Running {
+        let [labels, maps, control] = &self.endpoints;
+        let mut command = program();
+        command.args(["watch", "--until-end", "--json", "--labels", labels]);
+        command.args(["--maps-endpoint", maps, "--control", control]);
+        command.args(arguments);
+        Running::start(command)
+    }
+
+    fn ctl(&self, what: &str) -> Ended {
+        run([
+            "ctl",
+            what,
+            "--json",
+            "--timeout",
+            "120",
+            "--endpoint",
+            &self.endpoints[2],
+        ])
+    }
+}
+
+/// `label: 3 of 4 arrived` as (3, 4).
+fn arrived(err: &str, kind: &str) -> (usize, usize) {
+    let line = err.lines().find(|line| line.starts_with(kind)).unwrap();
+    let mut numbers = line.split(' ').filter_map(|word| word.parse().ok());
+    (numbers.next().unwrap(), numbers.next().unwrap())
+}
+
+/// Runs a service until the first label, ends it with `stop`, and holds what a subscriber got against the end
+/// of the run.
+fn drains(stop: impl FnOnce(&Scene, &Running)) {
+    let scene = Scene::new();
+    let watch = scene.watch(&[]);
+    let service = scene.service(&[]);
+    let first: serde_json::Value = serde_json::from_str(&watch.line()).unwrap();
+    assert_eq!(first["type"], "label");
+    stop(&scene, &service);
+
+    let service = service.end().done();
+    let said = String::from_utf8(service.out).unwrap();
+    assert!(
+        said.contains("is ready") && said.contains(&scene.endpoints[0]),
+        "{said}"
+    );
+    assert!(said.contains("run stopped"), "{said}");
+
+    let watch = watch.end().done();
+    let (labels, sent) = arrived(&watch.err, "label");
+    assert_eq!(labels, sent);
+    let printed = watch.out.iter().filter(|byte| **byte == b'\n').count();
+    assert_eq!(printed + 1, labels);
+    assert!(said.contains(&format!("{sent} label(s)")), "{said}");
+}
+
+#[test]
+fn a_stop_by_command_drains() {
+    drains(|scene, _| {
+        let status: serde_json::Value =
+            serde_json::from_slice(&scene.ctl("status").done().out).unwrap();
+        assert_eq!(status["state"], "running", "{status}");
+        let snapshot: serde_json::Value =
+            serde_json::from_slice(&scene.ctl("snapshot").done().out).unwrap();
+        assert!(!snapshot["labels"].as_array().unwrap().is_empty());
+        scene.ctl("stop").done();
+    });
+}
+
+#[test]
+fn an_interrupt_drains() {
+    drains(|_, service| service.signal("-INT"));
+}
+
+#[test]
+fn a_termination_drains() {
+    drains(|_, service| service.signal("-TERM"));
+}
+
+/// Maps from before the subscriber was there are in no snapshot, so that only those that came can be counted.
+#[test]
+fn every_map_that_arrives_is_written() {
+    let scene = Scene::new();
+    let home = folder();
+    let watch = scene.watch(&["--maps", text(home.path())]);
+    let service = scene.service(&[]);
+    watch.line();
+    scene.ctl("stop").done();
+    service.end().done();
+    let watch = watch.end();
+    assert_no_panic(&watch.err);
+    let (maps, sent) = arrived(&watch.err, "cam");
+    assert_eq!(watch.code, Some(i32::from(maps < sent)), "{}", watch.err);
+    let files = std::fs::read_dir(home.path())
+        .unwrap()
+        .flat_map(|run| std::fs::read_dir(run.unwrap().path()).unwrap())
+        .filter(|file| file.as_ref().unwrap().path().extension() == Some("tif".as_ref()));
+    assert_eq!(files.count(), maps);
+}
+
+#[test]
+fn a_run_of_two_frames_ends_by_itself() {
+    let scene = Scene::new();
+    let ended = scene
+        .service(&["--frames", "2", "--set", "sim.speed=max"])
+        .end()
+        .done();
+    let said = String::from_utf8(ended.out).unwrap();
+    assert!(
+        said.contains("run completed: 2 frame(s), 640 row(s), 0 lost"),
+        "{said}"
+    );
+}
+
+#[test]
+fn a_port_in_use_is_named_with_what_to_do() {
+    for held in 0..3 {
+        let scene = Scene::new();
+        let endpoint = &scene.endpoints[held];
+        let _held = std::net::TcpListener::bind(endpoint.trim_start_matches("tcp://")).unwrap();
+        scene
+            .service(&["--frames", "1"])
+            .end()
+            .refused(69, &[endpoint, "is in use", "`publish`"]);
+    }
+}
+
+#[test]
+fn a_command_to_nobody_says_so() {
+    let endpoint = endpoints()[0].clone();
+    run(["ctl", "status", "--timeout", "1", "--endpoint", &endpoint])
+        .refused(69, &[&endpoint, "is a senescope daemon running there?"]);
+}
