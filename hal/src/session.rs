@@ -3,9 +3,9 @@
 use std::{fmt, sync::Arc};
 
 use crate::{
-    Board, Capabilities, Clock, ErrorKind, Gap, GapCause, HalError, HostInstant, Identity,
-    Interrupter, Pacing, ReadEvent, Recovery, RunId, RunSummary, ScanActual, ScanRequest, Strip,
-    StripPool,
+    Board, Capabilities, ChannelMask, Clock, ErrorKind, Gap, GapCause, HalError, HostInstant,
+    Identity, Interrupter, Pacing, ReadEvent, Recovery, RunId, RunSummary, ScanActual, ScanRequest,
+    Strip, StripPool,
 };
 
 /// Where a session is.
@@ -59,9 +59,11 @@ pub struct Session {
     state: State,
     pool_bytes: usize,
     buffers: Option<Buffers>,
-    pacing: Pacing,
+    scan: Option<ScanActual>,
     ended: bool,
     shed_rows: u64,
+    /// The frame of which a strip had to be shed: what follows of it is shed too.
+    shed_frame: Option<u64>,
 }
 
 impl Session {
@@ -74,9 +76,10 @@ impl Session {
             state: State::Open,
             pool_bytes,
             buffers: None,
-            pacing: Pacing::Live,
+            scan: None,
             ended: false,
             shed_rows: 0,
+            shed_frame: None,
         }
     }
 
@@ -137,7 +140,7 @@ impl Session {
             pool: StripPool::new(count, samples),
             overflow: StripPool::new(1, samples),
         });
-        self.pacing = actual.pacing;
+        self.scan = Some(actual.clone());
         self.state = State::Configured;
         Ok(actual)
     }
@@ -159,6 +162,7 @@ impl Session {
         let result = self.board_in("start", &[State::Armed])?.start();
         self.ended = false;
         self.shed_rows = 0;
+        self.shed_frame = None;
         self.after(result, State::Running)
     }
 
@@ -183,23 +187,25 @@ impl Session {
         if self.ended {
             return Ok(ReadEvent::EndOfRun);
         }
-        let Some(buffers) = &self.buffers else {
+        let (Some(buffers), Some(scan)) = (&self.buffers, &self.scan) else {
             return Err(HalError::wrong_state("read", self.state));
         };
-        let free = match self.pacing {
-            Pacing::Live => buffers.pool.take(),
-            Pacing::Pulled => buffers.pool.take_until(deadline),
-        };
-        let (buffer, overflowing) = match (free, self.pacing) {
-            (Some(buffer), _) => (buffer, false),
-            (None, Pacing::Pulled) => return Ok(ReadEvent::Idle),
-            (None, Pacing::Live) => match buffers.overflow.take() {
-                Some(buffer) => (buffer, true),
-                None => return Ok(ReadEvent::Idle),
+        let (pool, overflow) = (&buffers.pool, &buffers.overflow);
+        let (buffer, overflowing) = match scan.pacing {
+            Pacing::Pulled => (pool.take_until(deadline), false),
+            Pacing::Live => match pool.take() {
+                Some(buffer) => (Some(buffer), false),
+                None => (overflow.take(), true),
             },
         };
+        let Some(buffer) = buffer else {
+            return Ok(ReadEvent::Idle);
+        };
         let board = self.board_in("read", &[State::Running, State::Stopping])?;
-        let event = match board.read(buffer, deadline) {
+        let event = board
+            .read(buffer, deadline)
+            .and_then(|event| self.checked(event));
+        let event = match event {
             Ok(event) => event,
             Err(error) => {
                 if error.recovery() != Recovery::Retry {
@@ -209,7 +215,11 @@ impl Session {
             }
         };
         Ok(match event {
-            ReadEvent::Strip(Strip { header, .. }) if overflowing => {
+            ReadEvent::Strip(Strip { header, .. })
+                if overflowing || self.shed_frame == Some(header.frame) =>
+            {
+                // Half a frame is worth little: its cells would be cut. The next one begins anew.
+                self.shed_frame = Some(header.frame);
                 self.shed_rows += u64::from(header.rows);
                 ReadEvent::Gap(Gap {
                     frame: header.frame,
@@ -226,6 +236,40 @@ impl Session {
             }
             other => other,
         })
+    }
+
+    /// Refuses rows that do not lie in the scan: everything behind relies on it.
+    fn checked(&self, event: ReadEvent) -> Result<ReadEvent, HalError> {
+        let Some(scan) = &self.scan else {
+            return Ok(event);
+        };
+        let inside = |frame: u64, first: u32, rows: u32| {
+            frame < u64::MAX
+                && rows > 0
+                && first
+                    .checked_add(rows)
+                    .is_some_and(|end| end <= scan.height)
+        };
+        let fits = match &event {
+            ReadEvent::Strip(Strip { header, samples }) => {
+                let channels = header.channels.count();
+                inside(header.frame, header.first_row, header.rows)
+                    && header.width == scan.width
+                    && channels > 0
+                    && ChannelMask::all(scan.channels.len()).0 | header.channels.0
+                        == ChannelMask::all(scan.channels.len()).0
+                    && samples.len() == header.rows as usize * channels * scan.width as usize
+            }
+            ReadEvent::Gap(gap) => inside(gap.frame, gap.first_row, gap.rows),
+            ReadEvent::Idle | ReadEvent::EndOfRun => true,
+        };
+        if fits {
+            return Ok(event);
+        }
+        Err(HalError::new(
+            ErrorKind::Malformed,
+            "the board sent rows of another geometry than the scan that it had confirmed",
+        ))
     }
 
     /// Ends the run and gives its totals, with what this host had to shed counted as lost.
@@ -295,150 +339,4 @@ impl Session {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::sync::atomic::{AtomicUsize, Ordering};
-
-    use super::*;
-    use crate::{ChannelInfo, ChannelName, StripBuffer, SystemClock};
-
-    /// Counts the calls that reach it.
-    struct Probe(Arc<AtomicUsize>);
-
-    impl Probe {
-        fn hit(&self) {
-            self.0.fetch_add(1, Ordering::Relaxed);
-        }
-    }
-
-    struct NoInterrupt;
-
-    impl Interrupter for NoInterrupt {
-        fn interrupt(&self) {}
-        fn clone_box(&self) -> Box<dyn Interrupter> {
-            Box::new(Self)
-        }
-    }
-
-    impl Board for Probe {
-        fn identity(&self) -> Identity {
-            unreachable!("not part of the table")
-        }
-        fn capabilities(&self) -> Capabilities {
-            unreachable!("not part of the table")
-        }
-        fn configure(&mut self, _: &ScanRequest) -> Result<ScanActual, HalError> {
-            self.hit();
-            Ok(ScanActual {
-                width: 4,
-                height: 4,
-                pixel_size_um: 0.2,
-                dwell_ns: None,
-                line_period_ns: None,
-                bidirectional: false,
-                strip_rows: 1,
-                channels: vec![ChannelInfo::counts(ChannelName::srs(), 16)],
-                clock_hz: 1,
-                frames: None,
-                pacing: Pacing::Live,
-            })
-        }
-        fn arm(&mut self) -> Result<RunId, HalError> {
-            self.hit();
-            Ok(RunId::from_bits(1))
-        }
-        fn start(&mut self) -> Result<(), HalError> {
-            self.hit();
-            Ok(())
-        }
-        fn stop(&mut self) -> Result<(), HalError> {
-            self.hit();
-            Ok(())
-        }
-        fn disarm(&mut self) -> Result<RunSummary, HalError> {
-            self.hit();
-            Ok(RunSummary::default())
-        }
-        fn read(&mut self, _: StripBuffer, _: HostInstant) -> Result<ReadEvent, HalError> {
-            self.hit();
-            Ok(ReadEvent::Idle)
-        }
-        fn interrupter(&self) -> Box<dyn Interrupter> {
-            Box::new(NoInterrupt)
-        }
-    }
-
-    const STATES: [State; 7] = [
-        State::Closed,
-        State::Open,
-        State::Configured,
-        State::Armed,
-        State::Running,
-        State::Stopping,
-        State::Fault,
-    ];
-
-    type Call = fn(&mut Session) -> Result<(), HalError>;
-    type Row = (&'static str, Call, &'static [(State, State)]);
-
-    #[test]
-    fn every_state_times_every_call() {
-        use State::*;
-        let calls: [Row; 6] = [
-            (
-                "configure",
-                |s| s.configure(&ScanRequest::default()).map(drop),
-                &[(Open, Configured), (Configured, Configured)],
-            ),
-            ("arm", |s| s.arm().map(drop), &[(Configured, Armed)]),
-            ("start", Session::start, &[(Armed, Running)]),
-            ("stop", Session::stop, &[(Running, Stopping)]),
-            (
-                "read",
-                |s| s.read(HostInstant(0)).map(drop),
-                &[(Running, Running), (Stopping, Stopping)],
-            ),
-            (
-                "disarm",
-                |s| s.disarm().map(drop),
-                &[
-                    (Armed, Configured),
-                    (Running, Configured),
-                    (Stopping, Configured),
-                    (Fault, Configured),
-                ],
-            ),
-        ];
-        for (name, call, allowed) in calls {
-            for state in STATES {
-                let hits = Arc::new(AtomicUsize::new(0));
-                let mut session = Session::new(
-                    Box::new(Probe(hits.clone())),
-                    Arc::new(SystemClock),
-                    1 << 16,
-                );
-                session.configure(&ScanRequest::default()).unwrap();
-                if state == Closed {
-                    session.close();
-                }
-                session.state = state;
-                let before = hits.load(Ordering::Relaxed);
-                let result = call(&mut session);
-                let reached = hits.load(Ordering::Relaxed) - before;
-                match allowed.iter().find(|(from, _)| *from == state) {
-                    Some((_, to)) => {
-                        assert!(result.is_ok(), "{name} in {state}");
-                        assert_eq!((session.state(), reached), (*to, 1), "{name} in {state}");
-                    }
-                    None => {
-                        assert_eq!(
-                            result.unwrap_err().kind(),
-                            ErrorKind::State,
-                            "{name} in {state}"
-                        );
-                        assert_eq!((session.state(), reached), (state, 0), "{name} in {state}");
-                    }
-                }
-            }
-        }
-    }
-}
+mod tests;

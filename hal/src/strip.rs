@@ -156,9 +156,9 @@ impl Gap {
     pub fn extend(&mut self, next: &Self) -> bool {
         let continues = self.frame == next.frame
             && self.cause == next.cause
-            && self.first_row + self.rows == next.first_row;
+            && self.first_row.checked_add(self.rows) == Some(next.first_row);
         if continues {
-            self.rows += next.rows;
+            self.rows = self.rows.saturating_add(next.rows);
         }
         continues
     }

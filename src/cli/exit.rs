@@ -29,6 +29,20 @@ pub(crate) enum Exit {
     Config = 78,
 }
 
+impl Exit {
+    /// What a failure of a board ends the program with.
+    pub(crate) fn of_board(kind: ErrorKind) -> Self {
+        match kind {
+            ErrorKind::NotFound => Self::NoInput,
+            ErrorKind::Malformed => Self::Data,
+            ErrorKind::Io => Self::Io,
+            ErrorKind::Disconnected | ErrorKind::Exchange => Self::Unavailable,
+            ErrorKind::Unsupported | ErrorKind::Request => Self::Usage,
+            _ => Self::Software,
+        }
+    }
+}
+
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {
         Self::from(exit as u8)
@@ -68,14 +82,7 @@ impl<T, E: Into<anyhow::Error>> Blame<T> for Result<T, E> {
 
 impl From<HalError> for Failure {
     fn from(error: HalError) -> Self {
-        let exit = match error.kind() {
-            ErrorKind::NotFound => Exit::NoInput,
-            ErrorKind::Malformed => Exit::Data,
-            ErrorKind::Io => Exit::Io,
-            ErrorKind::Disconnected | ErrorKind::Exchange => Exit::Unavailable,
-            ErrorKind::Unsupported | ErrorKind::Request => Exit::Usage,
-            _ => Exit::Software,
-        };
+        let exit = Exit::of_board(error.kind());
         Self::new(exit, error)
     }
 }

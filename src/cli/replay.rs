@@ -131,7 +131,7 @@ pub(crate) fn run(arguments: &ReplayArgs) -> Result<Exit, Failure> {
         started_utc: Some(jiff::Timestamp::now().to_string()),
     };
     let reader_left = Arc::new(AtomicBool::new(false));
-    let (end, monitor) = execution.run(|scan| {
+    let ended = execution.run(|scan| {
         let mut sinks: Vec<Box<dyn Sink>> = Vec::new();
         if arguments.json {
             sinks.push(Box::new(JsonLines {
@@ -154,11 +154,11 @@ pub(crate) fn run(arguments: &ReplayArgs) -> Result<Exit, Failure> {
         // Whoever reads has seen enough, as `head` has: nothing remains to be said.
     } else if arguments.json {
         // Standard output is for machines.
-        output::note(&summary::of(&end, &monitor));
+        output::note(&summary::of(&ended));
     } else {
-        output::line(&summary::of(&end, &monitor))?;
+        output::line(&summary::of(&ended))?;
     }
-    Ok(summary::exit(&end))
+    Ok(summary::exit(&ended))
 }
 
 /// Labels as JSON lines, a frame at a time, sorted by cell.

@@ -64,10 +64,14 @@ fn serve(settings: &Settings, service: &Service) -> Result<Exit, Failure> {
         ensemble.manifest().name,
         ensemble.members().len(),
     );
-    output::line(&ready)?;
-    let (end, monitor) = execution.run(|_| Ok(Vec::new()))?;
-    output::line(&summary::of(&end, &monitor))?;
-    Ok(summary::exit(&end))
+    match output::line(&ready) {
+        // A service goes on when nobody reads what it prints.
+        Err(failure) if failure.exit == Exit::Done => {}
+        printed => printed?,
+    }
+    let ended = execution.run(|_| Ok(Vec::new()))?;
+    output::line(&summary::of(&ended))?;
+    Ok(summary::exit(&ended))
 }
 
 fn source(settings: &Settings) -> String {

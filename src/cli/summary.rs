@@ -2,12 +2,12 @@
 
 use super::Exit;
 use crate::{
-    pipeline::Monitor,
-    stages::publish::{Finish, Kind, RunEnd},
+    pipeline::{Cause, Ended},
+    stages::publish::{Finish, Kind},
 };
 
 /// A few lines for people.
-pub(crate) fn of(end: &RunEnd, monitor: &Monitor) -> String {
+pub(crate) fn of(Ended { end, monitor, .. }: &Ended) -> String {
     let assigned = |kind| end.totals.get(&kind).map_or(0, |total| total.assigned);
     let latency = monitor.latency();
     let mut text = format!(
@@ -46,11 +46,12 @@ pub(crate) fn of(end: &RunEnd, monitor: &Monitor) -> String {
 }
 
 /// The exit code that the end of a run deserves.
-pub(crate) fn exit(end: &RunEnd) -> Exit {
-    match end.finish {
-        Finish::Completed | Finish::Cancelled => Exit::Done,
-        Finish::Incomplete => Exit::Unavailable,
-        Finish::Errored => Exit::Io,
+pub(crate) fn exit(ended: &Ended) -> Exit {
+    match ended.cause {
+        None => Exit::Done,
+        Some(Cause::Board(kind)) => Exit::of_board(kind),
+        Some(Cause::Sink) => Exit::Io,
+        Some(Cause::Defect) => Exit::Software,
     }
 }
 

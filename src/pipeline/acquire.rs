@@ -1,9 +1,14 @@
 //! The board's thread: reads strips and hands them on, until the run ends or is asked to stop.
 
-use std::time::Duration;
+use std::{
+    sync::atomic::{AtomicU64, Ordering},
+    time::Duration,
+};
 
 use crossbeam_channel::Sender;
-use senescope_hal::{Gap, HalError, ReadEvent, Recovery, RunSummary, Session, State, Strip};
+use senescope_hal::{
+    ErrorKind, Gap, HalError, ReadEvent, Recovery, RunSummary, Session, State, Strip,
+};
 
 use super::Stop;
 
@@ -29,6 +34,8 @@ pub(crate) struct Acquired {
 
 /// How long a read waits before the thread looks around. A read is woken earlier by a stop.
 const READ_SPAN: Duration = Duration::from_millis(200);
+/// How long a board may take to end its run after a stop.
+const DRAIN_SPAN: Duration = Duration::from_secs(30);
 /// How often a failed exchange is repeated before the run is given up.
 const RETRIES: u32 = 3;
 
@@ -36,16 +43,40 @@ const RETRIES: u32 = 3;
 ///
 /// A live board never waits here: the pool of the session is smaller than `rows`, so sending blocks
 /// only for a source that is pulled.
-pub(crate) fn acquire(session: &mut Session, rows: &Sender<Rows>, stop: &Stop) -> Acquired {
-    let mut stopped = false;
+///
+/// `received` becomes the number of frames of `height` rows whose last row has come.
+pub(crate) fn acquire(
+    session: &mut Session,
+    rows: &Sender<Rows>,
+    stop: &Stop,
+    received: &AtomicU64,
+    height: u32,
+) -> Acquired {
+    // Asked before it began: nothing is scanned.
+    let mut stopped = stop.asked();
     let mut pending: Option<Gap> = None;
-    let mut error = session.start().err();
+    let mut error = None;
+    let mut drained_by = None;
     let mut retries = 0;
-    while error.is_none() {
+    if !stopped {
+        error = session.start().err();
+    }
+    while error.is_none() && session.state() != State::Armed {
         if stop.asked() && session.state() == State::Running {
             stopped = true;
+            drained_by = Some(session.now().after(DRAIN_SPAN));
             error = session.stop().err();
             continue;
+        }
+        if drained_by.is_some_and(|deadline| session.now() > deadline) {
+            error = Some(HalError::new(
+                ErrorKind::Disconnected,
+                format!(
+                    "the board did not end the run within {} s of a stop",
+                    DRAIN_SPAN.as_secs()
+                ),
+            ));
+            break;
         }
         let deadline = session.now().after(READ_SPAN);
         let event = match session.read(deadline) {
@@ -61,6 +92,12 @@ pub(crate) fn acquire(session: &mut Session, rows: &Sender<Rows>, stop: &Stop) -
             }
         };
         retries = 0;
+        if let Some((frame, end)) = reach(&event) {
+            received.fetch_max(
+                frame.saturating_add(u64::from(end >= height)),
+                Ordering::Relaxed,
+            );
+        }
         let sent = match event {
             ReadEvent::Strip(strip) => {
                 flush(&mut pending, rows) && rows.send(Rows::Strip(strip)).is_ok()
@@ -89,6 +126,16 @@ pub(crate) fn acquire(session: &mut Session, rows: &Sender<Rows>, stop: &Stop) -
         error,
         stopped,
     }
+}
+
+/// The frame of an event with rows, and the row after its last.
+fn reach(event: &ReadEvent) -> Option<(u64, u32)> {
+    let (frame, first, rows) = match event {
+        ReadEvent::Strip(Strip { header, .. }) => (header.frame, header.first_row, header.rows),
+        ReadEvent::Gap(gap) => (gap.frame, gap.first_row, gap.rows),
+        ReadEvent::Idle | ReadEvent::EndOfRun => return None,
+    };
+    Some((frame, first.saturating_add(rows)))
 }
 
 /// Sends the gap that was held back. Gaps are held back to be joined, so that a host that sheds every

@@ -1,19 +1,12 @@
 //! The analysis: rows → frame → corrected rows → cells → tiles, on one thread.
 
-use std::{
-    collections::BTreeMap,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
-    time::Duration,
-};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use crossbeam_channel::{Receiver, Sender};
 use senescope_hal::{Clock, Gap, GapCause, HostInstant, Pacing, ScanActual, Strip};
 
 use super::{
-    FrameEnd,
+    FrameEnd, Monitor,
     acquire::Rows,
     emit::{Step, What},
     queue::{Job, TileQueue},
@@ -28,6 +21,7 @@ use crate::{
         segment::{SegmentError, Segmenter},
         tile::{Cutter, TileError},
     },
+    telemetry::Discard,
 };
 
 /// The pure steps of the analysis.
@@ -97,10 +91,10 @@ pub(crate) struct Analysis<'a> {
     pub(crate) scan: &'a ScanActual,
     pub(crate) queue: &'a TileQueue<TileJob>,
     pub(crate) steps: Sender<Step>,
-    pub(crate) frames_received: &'a AtomicU64,
     pub(crate) stages: Stages,
     /// Whether the counts of a frame go along with its end.
     pub(crate) images: bool,
+    pub(crate) monitor: &'a Monitor,
 }
 
 /// The part that is busy while the assembler hands rows on.
@@ -108,7 +102,6 @@ struct Rest<'a> {
     clock: &'a dyn Clock,
     queue: &'a TileQueue<TileJob>,
     steps: Sender<Step>,
-    frames_received: &'a AtomicU64,
     stages: Stages,
     images: bool,
     times: RowTimes,
@@ -128,7 +121,6 @@ impl Analysis<'_> {
             clock: self.clock,
             queue: self.queue,
             steps: self.steps,
-            frames_received: self.frames_received,
             stages: self.stages,
             found: Vec::new(),
             images: self.images,
@@ -142,7 +134,13 @@ impl Analysis<'_> {
             match message {
                 Rows::Strip(strip) => {
                     rest.times.strip(&strip);
+                    let before = assembler.totals();
+                    self.monitor.rows.enter(u64::from(strip.header.rows));
                     assembler.push(&strip, |row| rest.row(row));
+                    let after = assembler.totals();
+                    self.monitor.rows.leave(after.delivered - before.delivered);
+                    let misplaced = after.discarded - before.discarded;
+                    self.monitor.rows.discard(Discard::Misplaced, misplaced);
                 }
                 Rows::Gap(gap) => {
                     *lost.entry(gap.cause).or_default() += u64::from(gap.rows);
@@ -171,10 +169,6 @@ impl Rest<'_> {
         }
         self.times.reached(index);
         let last = index + 1 == self.height;
-        if last {
-            self.frames_received
-                .store(row.frame().frame() + 1, Ordering::Relaxed);
-        }
         let mut found = std::mem::take(&mut self.found);
         let corrected = self.stages.corrector.apply(row);
         self.stages.segmenter.push_row(&corrected, &mut found);
@@ -190,7 +184,9 @@ impl Rest<'_> {
                 cells: self.cells,
                 missing_rows: self.missing_rows,
             };
-            let image = self.images.then(|| Box::new(row.frame().clone()));
+            let frame = row.frame();
+            let image =
+                (self.images && self.queue.hold(frame.bytes())).then(|| Box::new(frame.clone()));
             self.step(What::FrameEnd(end, image));
         }
     }
@@ -256,9 +252,15 @@ fn tile_bytes(tile: &Tile) -> usize {
 }
 
 /// When each row of the present frame was scanned and received, in host time.
+///
+/// A live board stamps its strips in ticks. The least time from a strip's last tick to its arrival is taken
+/// as the way from the board to this host, so that a strip that waited longer shows it.
 struct RowTimes {
     /// Only a live scan has a line period in host time.
     line_period: Option<Duration>,
+    ticks_to_ns: f64,
+    /// Host time less device time, the least so far.
+    offset_ns: Option<f64>,
     rows: Vec<(HostInstant, HostInstant)>,
     latest: (HostInstant, HostInstant),
 }
@@ -270,23 +272,31 @@ impl RowTimes {
                 .line_period_ns
                 .filter(|_| scan.pacing == Pacing::Live)
                 .map(Duration::from_nanos),
+            ticks_to_ns: 1e9 / scan.clock_hz.max(1) as f64,
+            offset_ns: None,
             rows: vec![Default::default(); scan.height as usize],
             latest: Default::default(),
         }
     }
 
-    /// A strip came: its last row was scanned just before it was received.
+    /// A strip came.
     fn strip(&mut self, strip: &Strip) {
         let header = &strip.header;
-        for offset in 0..header.rows {
-            let later = header.rows - 1 - offset;
-            let before = self.line_period.map_or(Duration::ZERO, |line| line * later);
-            let scanned = u64::try_from(before.as_nanos()).unwrap_or(u64::MAX);
-            let scanned = HostInstant(header.received.0.saturating_sub(scanned));
-            self.set(
-                header.first_row.saturating_add(offset),
-                (scanned, header.received),
-            );
+        let first = header.first_row;
+        let rows = first..first.saturating_add(header.rows).min(self.height());
+        let Some(line_ns) = self.line_period.map(|line| line.as_nanos() as f64) else {
+            rows.for_each(|row| self.set(row, (header.received, header.received)));
+            return;
+        };
+        let ticks_ns = header.ticks_first_row as f64 * self.ticks_to_ns;
+        let scanned_after = |rows: u32| ticks_ns + line_ns * f64::from(rows);
+        let offset = header.received.0 as f64 - scanned_after(header.rows);
+        let offset = self.offset_ns.map_or(offset, |least| least.min(offset));
+        self.offset_ns = Some(offset);
+        for row in rows {
+            let scanned = offset + scanned_after(row - first + 1);
+            let scanned = HostInstant((scanned.max(0.0) as u64).min(header.received.0));
+            self.set(row, (scanned, header.received));
         }
     }
 

@@ -1,6 +1,9 @@
 //! The workers: every member of the ensemble on one tile at a time, a thread each.
 
-use std::sync::Arc;
+use std::{
+    panic::{self, AssertUnwindSafe},
+    sync::Arc,
+};
 
 use crossbeam_channel::Sender;
 use senescope_hal::Clock;
@@ -35,11 +38,18 @@ pub(crate) fn work(
             steps,
         };
         let (frame, cell) = (job.work.tile.cell.frame, job.work.tile.cell.id);
-        match classify(&mut worker, ensemble, clock, job.work) {
-            Ok(classified) => {
+        // A defect on one tile costs that tile; a worker that is gone would cost the run.
+        let classified = panic::catch_unwind(AssertUnwindSafe(|| {
+            classify(&mut worker, ensemble, clock, job.work)
+        }));
+        match classified {
+            Ok(Ok(classified)) => {
                 answer.what = Some(What::Classified(Box::new(classified), job.bytes));
             }
-            Err(error) => tracing::error!(frame, cell, %error, "a cell could not be classified"),
+            Ok(Err(error)) => {
+                tracing::error!(frame, cell, %error, "a cell could not be classified");
+            }
+            Err(_) => tracing::error!(frame, cell, "a defect: classifying a cell panicked"),
         }
     }
 }

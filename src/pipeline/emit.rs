@@ -52,14 +52,28 @@ pub(crate) struct Emitter<'a> {
     pub(crate) stop: &'a Stop,
 }
 
+/// A sink, and whether it has failed already.
+struct Fed<'a> {
+    sink: &'a mut Box<dyn Sink>,
+    failed: bool,
+}
+
 impl Emitter<'_> {
-    /// Emits until every sender is gone. After a sink has failed the run is asked to stop and what still
-    /// comes is counted, not handed on; the first error is given at the end.
+    /// Emits until every sender is gone. The first of `sinks` is the publisher. A sink that fails gets
+    /// nothing more, and the run is asked to stop; the others get what still comes. The first error is
+    /// given at the end.
     pub(crate) fn run(
         &self,
         steps: &Receiver<Step>,
         sinks: &mut [Box<dyn Sink>],
     ) -> Result<(), SinkError> {
+        let mut sinks: Vec<_> = sinks
+            .iter_mut()
+            .map(|sink| Fed {
+                sink,
+                failed: false,
+            })
+            .collect();
         let mut waiting = BTreeMap::new();
         let mut next = 0;
         let mut result = Ok(());
@@ -67,19 +81,16 @@ impl Emitter<'_> {
             waiting.insert(step.index, step.what);
             while let Some(what) = waiting.remove(&next) {
                 next += 1;
-                let emitted = self.step(what, sinks, result.is_err());
-                if result.is_ok()
-                    && let Err(error) = emitted
-                {
-                    result = Err(error);
+                if let Err(error) = self.step(what, &mut sinks) {
                     self.stop.ask();
+                    result = result.and(Err(error));
                 }
             }
         }
         result
     }
 
-    fn step(&self, what: What, sinks: &mut [Box<dyn Sink>], failed: bool) -> Result<(), SinkError> {
+    fn step(&self, what: What, sinks: &mut [Fed<'_>]) -> Result<(), SinkError> {
         match what {
             What::Shed => Ok(()),
             What::Failed(bytes) => {
@@ -91,9 +102,9 @@ impl Emitter<'_> {
             What::Classified(mut classified, bytes) => {
                 self.verdicts.enter(1);
                 classified.stamps.emitted = self.clock.now();
-                let emitted = if failed {
+                let emitted = feed(sinks, |sink| sink.cell(&classified));
+                if sinks.first().is_some_and(|publisher| publisher.failed) {
                     self.verdicts.discard(Discard::Cancelled, 1);
-                    Ok(())
                 } else {
                     self.verdicts.leave(1);
                     self.latencies
@@ -103,15 +114,30 @@ impl Emitter<'_> {
                             &classified.stamps.latency(),
                             classified.cell.frame >= self.frames_received.load(Ordering::Relaxed),
                         );
-                    sinks.iter_mut().try_for_each(|sink| sink.cell(&classified))
-                };
+                }
                 (self.release)(bytes);
                 emitted
             }
-            What::FrameEnd(..) if failed => Ok(()),
-            What::FrameEnd(end, image) => sinks
-                .iter_mut()
-                .try_for_each(|sink| sink.frame(&end, image.as_deref())),
+            What::FrameEnd(end, image) => {
+                let emitted = feed(sinks, |sink| sink.frame(&end, image.as_deref()));
+                (self.release)(image.map_or(0, |image| image.bytes()));
+                emitted
+            }
         }
     }
+}
+
+/// Gives something to every sink that has not failed; the first error of this time.
+fn feed(
+    sinks: &mut [Fed<'_>],
+    mut give: impl FnMut(&mut dyn Sink) -> Result<(), SinkError>,
+) -> Result<(), SinkError> {
+    let mut result = Ok(());
+    for fed in sinks.iter_mut().filter(|fed| !fed.failed) {
+        if let Err(error) = give(&mut **fed.sink) {
+            fed.failed = true;
+            result = result.and(Err(error));
+        }
+    }
+    result
 }

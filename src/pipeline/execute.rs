@@ -6,14 +6,16 @@ use crossbeam_channel::{Receiver, bounded, select, tick};
 use senescope_hal::{Clock, HalError, ScanActual, ScanRequest, Session};
 
 use super::{
-    Monitor, Run, Sink, SinkError, Stop, Unfit, analyse::Stages, mebibytes,
+    Cause, Monitor, Run, Sink, SinkError, Stop, Unfit, analyse::Stages, mebibytes,
     publish_sink::PublishSink,
 };
 use crate::{
     config::{self, Settings},
     stages::{
         infer::{Ensemble, EnsembleError},
-        publish::{Finish, MessageError, Outbox, RunEnd, RunIdentity, RunStart, RunState, Stat},
+        publish::{
+            CLASSES, Finish, MessageError, Outbox, RunEnd, RunIdentity, RunStart, RunState, Stat,
+        },
     },
 };
 
@@ -61,6 +63,17 @@ pub enum Refused {
     Message(#[from] MessageError),
 }
 
+/// A run that has ended.
+#[derive(Debug)]
+pub struct Ended {
+    /// What was published of its end.
+    pub end: RunEnd,
+    /// Its counters and latencies.
+    pub monitor: Monitor,
+    /// Why it did not complete; `None` when it did, or was asked to stop.
+    pub cause: Option<Cause>,
+}
+
 impl Execution<'_> {
     /// Runs to the end. `sinks` makes what takes the results besides the publisher, knowing the scan.
     ///
@@ -69,14 +82,15 @@ impl Execution<'_> {
     pub fn run(
         self,
         sinks: impl FnOnce(&ScanActual) -> Result<Vec<Box<dyn Sink>>, SinkError>,
-    ) -> Result<(RunEnd, Monitor), Refused> {
+    ) -> Result<Ended, Refused> {
         let scan = self.session.configure(self.request)?;
         let stages = Stages::new(&scan, self.ensemble.manifest(), self.settings)?;
-        let mut sinks = sinks(&scan)?;
-        sinks.push(Box::new(PublishSink {
+        let others = sinks(&scan)?;
+        let publisher: Box<dyn Sink> = Box::new(PublishSink {
             outbox: self.outbox.clone(),
             pixel_size_um: scan.pixel_size_um,
-        }));
+        });
+        let mut sinks: Vec<_> = [publisher].into_iter().chain(others).collect();
         let workers = (0..super::threads(self.settings))
             .map(|_| self.ensemble.worker())
             .collect::<Result<_, _>>()?;
@@ -94,11 +108,11 @@ impl Execution<'_> {
         let tiles_limit = mebibytes(self.settings.limits.tiles_mib);
         self.outbox.set_state(RunState::Running);
         let (done, ended) = bounded::<()>(0);
-        let report = std::thread::scope(|scope| {
+        let (report, cause) = std::thread::scope(|scope| {
             let outbox = self.outbox;
             let watched = &monitor;
             scope.spawn(move || Self::tell_every_second(outbox, watched, tiles_limit, &ended));
-            let report = Run {
+            let ended = Run {
                 session: self.session,
                 scan: &scan,
                 ensemble: self.ensemble,
@@ -113,7 +127,7 @@ impl Execution<'_> {
             }
             .run();
             drop(done);
-            report
+            ended
         });
         self.outbox.stat(stat(&monitor, tiles_limit))?;
         let end = self.outbox.run_end(report)?;
@@ -121,7 +135,11 @@ impl Execution<'_> {
             Finish::Completed | Finish::Cancelled => RunState::Idle,
             Finish::Incomplete | Finish::Errored => RunState::Fault,
         });
-        Ok((end, monitor))
+        Ok(Ended {
+            end,
+            monitor,
+            cause,
+        })
     }
 }
 
@@ -129,7 +147,8 @@ impl Execution<'_> {
     fn start_message(&self, scan: &ScanActual) -> RunStart {
         let manifest = self.ensemble.manifest();
         RunStart {
-            classes: manifest.classes.clone(),
+            // The order of `p` in labels, whatever the order of the manifest.
+            classes: CLASSES.map(str::to_owned).into(),
             members: manifest
                 .members
                 .iter()

@@ -20,10 +20,14 @@ mod sink;
 mod stop;
 mod tiles;
 
-use std::{sync::Arc, thread};
+use std::{
+    panic::{self, AssertUnwindSafe},
+    sync::Arc,
+    thread,
+};
 
 use crossbeam_channel::bounded;
-use senescope_hal::{Clock, Pacing, RunSummary, ScanActual, Session};
+use senescope_hal::{Clock, ErrorKind, Pacing, RunSummary, ScanActual, Session};
 
 use crate::{
     config::Settings,
@@ -36,7 +40,7 @@ use acquire::Acquired;
 pub use analyse::Unfit;
 use analyse::{Analysed, Analysis, Stages};
 use emit::Emitter;
-pub use execute::{Execution, Refused};
+pub use execute::{Ended, Execution, Refused};
 pub use monitor::Monitor;
 pub use publish_sink::label_message;
 use queue::{Policy, TileQueue};
@@ -77,7 +81,8 @@ struct Run<'a> {
 
 impl Run<'_> {
     /// Runs to the end of the source, to a stop, or to a failure, drains, and reports.
-    fn run(self) -> RunReport {
+    fn run(self) -> (RunReport, Option<Cause>) {
+        let height = self.scan.height;
         let Self {
             monitor,
             stop,
@@ -104,9 +109,9 @@ impl Run<'_> {
             scan: self.scan,
             queue: &queue,
             steps: to_emitter.clone(),
-            frames_received: &monitor.frames_received,
             stages: self.stages,
             images: self.sinks.iter().any(|sink| sink.wants_images()),
+            monitor,
         };
         let emitter = Emitter {
             clock: self.clock,
@@ -126,12 +131,9 @@ impl Run<'_> {
         } = self;
         let (acquired, analysed, emitted, workers_whole) = thread::scope(|scope| {
             let queue = &queue;
-            let _closing = Closing(|| {
-                queue.close();
-                stop.ask();
-            });
             let board = scope.spawn(move || {
-                let acquired = acquire::acquire(session, &to_analysis, stop);
+                let received = &monitor.frames_received;
+                let acquired = acquire::acquire(session, &to_analysis, stop, received, height);
                 scanned();
                 acquired
             });
@@ -144,17 +146,30 @@ impl Run<'_> {
                 })
                 .collect();
             drop(to_emitter);
-            let emitted = emitter.run(&steps, sinks);
+            // Gone with the emitter, whichever way that ends: nobody may wait for it.
+            let steps = steps;
+            let emitted = panic::catch_unwind(AssertUnwindSafe(|| emitter.run(&steps, sinks)));
+            drop(steps);
+            if emitted.is_err() {
+                queue.close();
+                stop.ask();
+            }
+            // Every thread is joined before any is judged.
+            let workers: Vec<_> = workers
+                .into_iter()
+                .map(|worker| worker.join().is_ok())
+                .collect();
             (
                 board.join().ok(),
                 analysis.join().ok(),
-                emitted,
-                workers.into_iter().all(|worker| worker.join().is_ok()),
+                emitted.ok(),
+                workers.into_iter().all(|whole| whole),
             )
         });
-        let defect = match (&acquired, &analysed, workers_whole) {
+        let defect = match (&acquired, &analysed, &emitted, workers_whole) {
             (None, ..) => Some("the board's thread"),
-            (_, None, _) => Some("the analysis"),
+            (_, None, ..) => Some("the analysis"),
+            (.., None, _) => Some("the emitter"),
             (.., false) => Some("a worker"),
             _ => None,
         };
@@ -164,19 +179,20 @@ impl Run<'_> {
             stopped: false,
         });
         let Analysed { rows, lost } = analysed.unwrap_or_default();
-        let (finish, detail) = if let Some(who) = defect {
+        let (finish, detail, cause) = if let Some(who) = defect {
             let sentence = format!("{who} failed by a defect of this program; the log says where");
-            (Finish::Errored, Some(sentence))
-        } else if let Err(error) = emitted {
-            (Finish::Errored, Some(error.to_string()))
+            (Finish::Errored, Some(sentence), Some(Cause::Defect))
+        } else if let Some(Err(error)) = emitted {
+            (Finish::Errored, Some(error.to_string()), Some(Cause::Sink))
         } else if let Some(error) = acquired.error {
-            (Finish::Incomplete, Some(error.to_string()))
+            let cause = Some(Cause::Board(error.kind()));
+            (Finish::Incomplete, Some(error.to_string()), cause)
         } else if acquired.stopped {
-            (Finish::Cancelled, None)
+            (Finish::Cancelled, None, None)
         } else {
-            (Finish::Completed, None)
+            (Finish::Completed, None, None)
         };
-        RunReport {
+        let report = RunReport {
             finish,
             detail,
             rows: acquired.summary.unwrap_or(RunSummary {
@@ -187,11 +203,23 @@ impl Run<'_> {
             }),
             gaps: lost,
             edges: monitor.edges(),
-        }
+        };
+        (report, cause)
     }
 }
 
-/// Runs when the emitter panics: the other threads must not wait for it.
+/// Why a run did not complete.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cause {
+    /// The board failed in this way.
+    Board(ErrorKind),
+    /// Results could not be handed on.
+    Sink,
+    /// A part of this program panicked.
+    Defect,
+}
+
+/// Runs when it is dropped by a panic: the other threads must not wait for the one that panicked.
 struct Closing<F: FnMut()>(F);
 
 impl<F: FnMut()> Drop for Closing<F> {

@@ -14,6 +14,8 @@ use crate::{
 /// Counters and latencies of one run, shared between its threads and whoever watches.
 #[derive(Debug)]
 pub struct Monitor {
+    /// Rows of strips, from the board to the frame.
+    pub(crate) rows: Edge,
     pub(crate) tiles: Arc<Edge>,
     pub(crate) tiles_fill: Arc<Fill>,
     pub(crate) verdicts: Edge,
@@ -25,6 +27,7 @@ pub struct Monitor {
 impl Default for Monitor {
     fn default() -> Self {
         Self {
+            rows: Edge::new("rows"),
             tiles: Arc::new(Edge::new("tiles")),
             tiles_fill: Arc::default(),
             verdicts: Edge::new("verdicts"),
@@ -37,7 +40,11 @@ impl Default for Monitor {
 impl Monitor {
     /// The counters of the pipeline's edges at this instant.
     pub fn edges(&self) -> Vec<EdgeCounts> {
-        vec![self.tiles.counts(), self.verdicts.counts()]
+        vec![
+            self.rows.counts(),
+            self.tiles.counts(),
+            self.verdicts.counts(),
+        ]
     }
 
     /// How full the queue of tiles is.

@@ -129,6 +129,21 @@ impl<T> TileQueue<T> {
         }
     }
 
+    /// Holds `bytes` of something else against the bound until they are [released](Self::release): waits
+    /// for room under [`Policy::Wait`], and says under the other policy when there is none.
+    pub(crate) fn hold(&self, bytes: usize) -> bool {
+        let mut state = self.lock();
+        while !state.closed && state.bytes > 0 && state.bytes + bytes > self.capacity_bytes {
+            match self.policy {
+                Policy::Wait => state = self.wait(state),
+                Policy::ShedOldestFrame => return false,
+            }
+        }
+        state.bytes += bytes;
+        self.changed(&state);
+        true
+    }
+
     /// The oldest job, waiting for one; `None` when the queue is closed and empty.
     pub(crate) fn pop(&self) -> Option<Job<T>> {
         let mut state = self.lock();

@@ -6,7 +6,7 @@ use crossbeam_channel::bounded;
 use senescope_hal::{ErrorKind, HalError, ScanActual, ScanRequest, Session, SystemClock};
 
 use super::{
-    Monitor, ROWS_WAITING, Refused, Stop, acquire,
+    Closing, Monitor, ROWS_WAITING, Refused, Stop, acquire,
     analyse::{Analysis, Stages},
     mebibytes,
     queue::{Policy, TileQueue},
@@ -43,18 +43,30 @@ pub fn tiles<E>(
         scan: &scan,
         queue: &queue,
         steps,
-        frames_received: &monitor.frames_received,
         stages,
         images: false,
+        monitor: &monitor,
     };
     let (acquired, taken) = thread::scope(|scope| {
-        let stop = &stop;
-        let board = scope.spawn(move || acquire::acquire(session, &to_analysis, stop));
+        let (stop, scan, monitor) = (&stop, &scan, &monitor);
+        let board = scope.spawn(move || {
+            acquire::acquire(
+                session,
+                &to_analysis,
+                stop,
+                &monitor.frames_received,
+                scan.height,
+            )
+        });
         let analysis = scope.spawn(move || analysis.run(&rows));
+        let _closing = Closing(|| {
+            queue.close();
+            stop.ask();
+        });
         let mut taken = Ok(());
         while let Some(job) = queue.pop() {
             if taken.is_ok() {
-                taken = take(&scan, &job.work.tile);
+                taken = take(scan, &job.work.tile);
                 if taken.is_err() {
                     stop.ask();
                 }

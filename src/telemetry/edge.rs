@@ -22,14 +22,17 @@ pub enum Discard {
     PublisherBusy,
     /// The run was cancelled at once.
     Cancelled,
+    /// Rows that came twice, too late, outside the frame or in another geometry than the scan's.
+    Misplaced,
 }
 
 impl Discard {
-    const ALL: [Self; 4] = [
+    const ALL: [Self; 5] = [
         Self::EngineBusy,
         Self::EngineError,
         Self::PublisherBusy,
         Self::Cancelled,
+        Self::Misplaced,
     ];
 
     /// The name that is published.
@@ -39,6 +42,7 @@ impl Discard {
             Self::EngineError => "engine_error",
             Self::PublisherBusy => "publisher_busy",
             Self::Cancelled => "cancelled",
+            Self::Misplaced => "misplaced",
         }
     }
 }
@@ -65,35 +69,38 @@ impl Edge {
 
     /// `items` were offered to the edge, whether or not they could stay.
     pub fn enter(&self, items: u64) {
-        self.entered.fetch_add(items, Ordering::Relaxed);
+        self.entered.fetch_add(items, Ordering::Release);
     }
 
     /// `items` came out at the other end.
     pub fn leave(&self, items: u64) {
-        self.left.fetch_add(items, Ordering::Relaxed);
+        self.left.fetch_add(items, Ordering::Release);
     }
 
     /// `items` were discarded for `reason`.
     pub fn discard(&self, reason: Discard, items: u64) {
-        self.discarded[reason as usize].fetch_add(items, Ordering::Relaxed);
+        self.discarded[reason as usize].fetch_add(items, Ordering::Release);
     }
 
     /// The counters at this instant.
     pub fn counts(&self) -> EdgeCounts {
+        // What came out is read first: it entered before, so that never more is out than in.
+        let discarded = Discard::ALL
+            .into_iter()
+            .map(|reason| {
+                (
+                    reason,
+                    self.discarded[reason as usize].load(Ordering::Acquire),
+                )
+            })
+            .filter(|(_, items)| *items > 0)
+            .collect();
+        let left = self.left.load(Ordering::Acquire);
         EdgeCounts {
             name: self.name.to_owned(),
-            entered: self.entered.load(Ordering::Relaxed),
-            left: self.left.load(Ordering::Relaxed),
-            discarded: Discard::ALL
-                .into_iter()
-                .map(|reason| {
-                    (
-                        reason,
-                        self.discarded[reason as usize].load(Ordering::Relaxed),
-                    )
-                })
-                .filter(|(_, items)| *items > 0)
-                .collect(),
+            entered: self.entered.load(Ordering::Acquire),
+            left,
+            discarded,
         }
     }
 }

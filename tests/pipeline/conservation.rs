@@ -9,7 +9,7 @@ use crossbeam_channel::bounded;
 use senescope::{
     config::Settings,
     pipeline::{Classified, Sink, SinkError, Stop},
-    stages::publish::{Finish, Outbox, RunEnd},
+    stages::publish::{Finish, Kind, Outbox, RunEnd},
     telemetry::Discard,
 };
 use senescope_hal::{Pacing, SystemClock};
@@ -25,6 +25,13 @@ fn conserved(end: &RunEnd) {
         end.rows.rows_scanned,
         end.rows.rows_delivered + end.rows.rows_lost
     );
+    // What leaves one edge enters the next.
+    let [rows, tiles, verdicts, labels] =
+        ["rows", "tiles", "verdicts", "publish.label"].map(|name| edge(end, name));
+    assert_eq!(rows.entered, end.rows.rows_delivered);
+    assert_eq!(tiles.left, verdicts.entered);
+    assert_eq!(verdicts.left, labels.entered);
+    assert_eq!(labels.entered, end.totals[&Kind::Label].assigned);
 }
 
 fn edge<'a>(end: &'a RunEnd, name: &str) -> &'a senescope::telemetry::EdgeCounts {
@@ -84,7 +91,7 @@ fn a_slow_consumer_sheds_frames_of_a_live_board_and_never_stops_it() {
             .recv()
             .unwrap();
         drop(released.lock().unwrap().take());
-        run.join().unwrap().0
+        run.join().unwrap()
     });
     conserved(&end);
     let tiles = edge(&end, "tiles");
@@ -110,9 +117,13 @@ impl Sink for Full {
 }
 
 #[test]
-fn a_sink_that_fails_ends_the_run_and_is_told() {
-    let (end, _) = run_into(
-        pulled(frames(), &[32]),
+fn a_sink_that_fails_ends_the_run_and_takes_nothing_from_the_others() {
+    let mut many = Vec::new();
+    for _ in 0..20 {
+        many.extend_from_slice(frames());
+    }
+    let end = run_into(
+        pulled(&many, &[32]),
         &Settings::default(),
         &Outbox::disabled(Arc::new(SystemClock)),
         &Stop::default(),
@@ -121,5 +132,38 @@ fn a_sink_that_fails_ends_the_run_and_is_told() {
     conserved(&end);
     assert_eq!(end.finish, Finish::Errored);
     assert!(end.detail.as_ref().unwrap().contains("no space"), "{end:?}");
-    assert!(edge(&end, "verdicts").discarded[&Discard::Cancelled] > 0);
+    assert!(end.rows.frames < many.len() as u64, "it was not stopped");
+    assert!(
+        end.edges.iter().all(|edge| edge.discarded.is_empty()),
+        "{end:?}"
+    );
+}
+
+/// A sink with a defect.
+struct Defective;
+
+impl Sink for Defective {
+    fn cell(&mut self, _: &Classified) -> Result<(), SinkError> {
+        panic!("a defect, as this test wants it")
+    }
+}
+
+#[test]
+fn a_panic_ends_the_run_and_hangs_nothing() {
+    let mut many = Vec::new();
+    for _ in 0..40 {
+        many.extend_from_slice(frames());
+    }
+    let end = run_into(
+        pulled(&many, &[32]),
+        &Settings::default(),
+        &Outbox::disabled(Arc::new(SystemClock)),
+        &Stop::default(),
+        Box::new(Defective),
+    );
+    assert_eq!(end.finish, Finish::Errored);
+    assert!(
+        end.detail.as_ref().unwrap().contains("the emitter"),
+        "{end:?}"
+    );
 }

@@ -29,7 +29,7 @@ fn a_stop_labels_what_was_scanned() {
     }
     let board = CutBoard::new(&endless, &[8], Pacing::Live, Duration::from_millis(2));
     let (stop, keep) = (Stop::default(), Keep::default());
-    let (end, _) = run_into(
+    let end = run_into(
         board,
         &Settings::default(),
         &Outbox::disabled(Arc::new(SystemClock)),
@@ -50,7 +50,7 @@ fn a_stop_before_the_start_ends_the_run_at_once() {
     let stop = Stop::default();
     stop.ask();
     let board = CutBoard::new(frames(), &[8], Pacing::Pulled, Duration::ZERO);
-    let (end, _) = run_into(
+    let end = run_into(
         board,
         &Settings::default(),
         &Outbox::disabled(Arc::new(SystemClock)),

@@ -9,7 +9,7 @@ use std::{
 use crossbeam_channel::Receiver;
 use senescope::{
     config::Settings,
-    pipeline::{Classified, Execution, FrameEnd, Monitor, Sink, SinkError, Stop, label_message},
+    pipeline::{Classified, Execution, FrameEnd, Sink, SinkError, Stop, label_message},
     stages::{
         assemble::FrameBuffer,
         infer::{EngineOptions, Ensemble},
@@ -205,6 +205,12 @@ pub(crate) struct Keep(pub(crate) Arc<Mutex<Said>>);
 
 impl Sink for Keep {
     fn cell(&mut self, classified: &Classified) -> Result<(), SinkError> {
+        let stamps = &classified.stamps;
+        assert!(stamps.own_rows_scanned <= stamps.scanned, "{stamps:?}");
+        assert!(stamps.scanned <= stamps.received, "{stamps:?}");
+        assert!(stamps.received <= stamps.cut, "{stamps:?}");
+        assert!(stamps.cut <= stamps.inferred, "{stamps:?}");
+        assert!(stamps.inferred <= stamps.emitted, "{stamps:?}");
         let mut label = label_message(classified, PIXEL_UM);
         label.latency_ns.clear();
         let map = classified.map.as_ref().unwrap();
@@ -228,7 +234,7 @@ pub(crate) fn run_into(
     outbox: &Outbox,
     stop: &Stop,
     sink: Box<dyn Sink>,
-) -> (RunEnd, Monitor) {
+) -> RunEnd {
     let mut session = Session::new(Box::new(board), Arc::new(SystemClock), 64 << 20);
     Execution {
         session: &mut session,
@@ -242,6 +248,7 @@ pub(crate) fn run_into(
     }
     .run(|_| Ok(vec![sink]))
     .unwrap()
+    .end
 }
 
 /// Runs `board` to its end and gives everything that was said.
@@ -249,7 +256,7 @@ pub(crate) fn run(board: CutBoard, threads: u32) -> (Said, RunEnd) {
     let mut settings = Settings::default();
     settings.engine.threads = threads;
     let keep = Keep::default();
-    let (end, _) = run_into(
+    let end = run_into(
         board,
         &settings,
         &Outbox::disabled(Arc::new(SystemClock)),

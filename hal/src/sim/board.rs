@@ -96,6 +96,14 @@ impl SimBoard {
         }
     }
 
+    /// Line period of the scan as it really runs: that of an accelerated scan is shorter.
+    fn host_line_ns(&self, line_ns: u64) -> u64 {
+        match self.config.speed {
+            Speed::Real(_) => u64::try_from(self.host_span(line_ns).as_nanos()).unwrap_or(u64::MAX),
+            Speed::AsFastAsPossible => line_ns,
+        }
+    }
+
     fn here(&self) -> Result<(), HalError> {
         if self.gone {
             return Err(HalError::new(
@@ -198,7 +206,7 @@ impl Board for SimBoard {
             height,
             pixel_size_um,
             dwell_ns: Some(dwell_ns),
-            line_period_ns: Some(line_ns),
+            line_period_ns: Some(self.host_line_ns(line_ns)),
             bidirectional,
             strip_rows,
             channels: planes
@@ -298,7 +306,14 @@ impl Board for SimBoard {
             // A board that is pulled has scanned what was taken.
             _ => 0,
         };
-        run.plan.end_after(scanned);
+        // A frame that is not rendered yet was not scanned, whatever the clock says.
+        let rendered = run.frame.as_ref().map_or(0, |(frame, _)| frame + 1);
+        let height = self
+            .scan
+            .as_ref()
+            .map_or(0, |scan| u64::from(scan.actual.height));
+        run.plan
+            .end_after(scanned.min(rendered.saturating_mul(height)));
         Ok(())
     }
 

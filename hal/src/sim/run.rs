@@ -120,6 +120,8 @@ impl Run {
         self.plan.done(next);
         self.summary.rows_delivered += u64::from(next.rows);
         let scanned = next.frame * u64::from(actual.height) + u64::from(next.first_row);
+        // The device's clock runs with the accelerated scan.
+        let line_ns = actual.line_period_ns.unwrap_or(scan.line_ns);
         let header = StripHeader {
             run: self.id,
             boot: 0,
@@ -135,8 +137,8 @@ impl Run {
                 .first()
                 .map_or(16, |channel| channel.bit_depth),
             odd_rows_reversed: actual.bidirectional,
-            ticks_first_row: scanned * scan.line_ns,
-            line_period_ns: Some(scan.line_ns),
+            ticks_first_row: scanned.saturating_mul(line_ns),
+            line_period_ns: actual.line_period_ns,
             received: SystemClock.now(),
             lost_rows: std::mem::take(&mut self.lost_before),
             flags: StripFlags {

@@ -32,6 +32,12 @@ impl FrameBuffer {
         }
     }
 
+    /// Memory that it takes, in bytes.
+    pub fn bytes(&self) -> usize {
+        self.planes.len() * self.present.len() * self.width as usize * size_of::<u16>()
+            + self.present.len() * size_of::<ChannelMask>()
+    }
+
     /// Index of the frame in the run.
     pub fn frame(&self) -> u64 {
         self.frame

@@ -23,7 +23,7 @@ pub struct Depth {
 /// Counters of the pipeline: every second, and at the end of a run.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Stat {
-    /// Frames of which at least one row was seen in this run.
+    /// Frames whose last row has been received in this run.
     pub frames: u64,
     /// Labels of this run that left before the last row of their frame had been received.
     pub labels_before_frame_end: u64,
