@@ -356,3 +356,25 @@ fn a_board_that_is_unplugged_stays_gone_and_still_gives_its_totals() {
     assert_eq!(session.disarm().unwrap().rows_delivered, 48);
     assert_eq!(session.arm().unwrap_err().kind(), ErrorKind::Disconnected);
 }
+
+/// At a speed that rendering cannot follow the clock claims many frames; a stop ends with the one that is
+/// there.
+#[test]
+fn a_stop_does_not_owe_what_was_never_rendered() {
+    let fast = SimConfig {
+        speed: Speed::Real(1000.0),
+        ..SimConfig::default()
+    };
+    let endless = ScanRequest {
+        frames: None,
+        ..request(8)
+    };
+    let mut session = running(fast, &endless);
+    assert!(matches!(next(&mut session), ReadEvent::Strip(_)));
+    crossbeam_channel::after(Duration::from_millis(500))
+        .recv()
+        .unwrap();
+    session.stop().unwrap();
+    while !matches!(next(&mut session), ReadEvent::EndOfRun) {}
+    assert!(session.disarm().unwrap().rows_scanned <= HEIGHT as u64);
+}
