@@ -158,6 +158,8 @@ async fn pump(outbox: Outbox, socket: Arc<PubSocket>, queue: fn(&Lanes) -> &Queu
     let Some(queue) = outbox.lanes().map(queue) else {
         return;
     };
+    // Nobody may wait for a task that is gone, however it went.
+    let _closing = Closing(queue);
     while let Some(item) = queue.take().await {
         let sent = socket.send(item.frames).await;
         if let Err(error) = &sent {
@@ -165,6 +167,16 @@ async fn pump(outbox: Outbox, socket: Arc<PubSocket>, queue: fn(&Lanes) -> &Queu
         }
         outbox.settled(item.kind, sent.is_ok());
         queue.sent();
+    }
+}
+
+/// Closes a queue when the task that empties it ends.
+struct Closing<'a>(&'a Queue);
+
+impl Drop for Closing<'_> {
+    fn drop(&mut self) {
+        self.0.close();
+        self.0.sent();
     }
 }
 
