@@ -116,10 +116,10 @@ impl Sink for Full {
     }
 }
 
-#[test]
-fn a_sink_that_fails_ends_the_run_and_takes_nothing_from_the_others() {
+/// Runs many frames, which no failing sink should let pass, into `sink`.
+fn run_many(sink: Box<dyn Sink>) -> (RunEnd, u64) {
     let mut many = Vec::new();
-    for _ in 0..20 {
+    for _ in 0..40 {
         many.extend_from_slice(frames());
     }
     let end = run_into(
@@ -127,12 +127,18 @@ fn a_sink_that_fails_ends_the_run_and_takes_nothing_from_the_others() {
         &Settings::default(),
         &Outbox::disabled(Arc::new(SystemClock)),
         &Stop::default(),
-        Box::new(Full(0)),
+        sink,
     );
+    (end, many.len() as u64)
+}
+
+#[test]
+fn a_sink_that_fails_ends_the_run_and_takes_nothing_from_the_others() {
+    let (end, frames) = run_many(Box::new(Full(0)));
     conserved(&end);
     assert_eq!(end.finish, Finish::Errored);
     assert!(end.detail.as_ref().unwrap().contains("no space"), "{end:?}");
-    assert!(end.rows.frames < many.len() as u64, "it was not stopped");
+    assert!(end.rows.frames < frames, "it was not stopped");
     assert!(
         end.edges.iter().all(|edge| edge.discarded.is_empty()),
         "{end:?}"
@@ -150,17 +156,7 @@ impl Sink for Defective {
 
 #[test]
 fn a_panic_ends_the_run_and_hangs_nothing() {
-    let mut many = Vec::new();
-    for _ in 0..40 {
-        many.extend_from_slice(frames());
-    }
-    let end = run_into(
-        pulled(&many, &[32]),
-        &Settings::default(),
-        &Outbox::disabled(Arc::new(SystemClock)),
-        &Stop::default(),
-        Box::new(Defective),
-    );
+    let (end, _) = run_many(Box::new(Defective));
     assert_eq!(end.finish, Finish::Errored);
     assert!(
         end.detail.as_ref().unwrap().contains("the emitter"),
