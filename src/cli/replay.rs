@@ -40,7 +40,7 @@ pub(crate) struct ReplayArgs {
     #[arg(long, default_value = "max", value_parser = speed)]
     speed: ReplaySpeed,
     /// Which file, page or channel number is which channel: NAME=FILE, NAME=FILE#N or NAME=#N
-    #[arg(long, value_name = "NAME=FILE[#N]", value_parser = channel)]
+    #[arg(long, value_name = "NAME=FILE[#N]")]
     channel: Vec<ChannelMap>,
     /// Edge of a pixel in µm, for files that do not say
     #[arg(long, value_name = "UM", value_parser = pixel_size)]
@@ -79,11 +79,8 @@ fn speed(text: &str) -> Result<ReplaySpeed, String> {
     }
 }
 
-fn channel(text: &str) -> Result<ChannelMap, String> {
-    text.parse()
-}
-
-fn pixel_size(text: &str) -> Result<f64, String> {
+/// An edge of a pixel in µm, as typed.
+pub(crate) fn pixel_size(text: &str) -> Result<f64, String> {
     text.parse()
         .ok()
         .filter(|size| (0.02..=5.0).contains(size))

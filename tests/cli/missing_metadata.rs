@@ -22,6 +22,38 @@ fn a_channel_that_is_missing_is_asked_for() {
     );
 }
 
+/// Files that name their channels otherwise can be cut into a training set too.
+#[test]
+fn tiles_can_be_cut_from_channels_of_other_names() {
+    let home = folder();
+    let path = home.path().join("own.ome.tif");
+    let mut channels = frame(0);
+    for ((info, _), name) in channels.iter_mut().zip(["CH2", "NADH", "PD"]) {
+        info.name = name.into();
+    }
+    write_frame(&path, &channels);
+    let out = home.path().join("tiles");
+    run(["tiles", text(&path), "--out", text(&out)]).refused(64, &["#0 CH2", "--channel"]);
+    let mapped = [
+        "--channel",
+        "SRS=#0",
+        "--channel",
+        "TPEF=#1",
+        "--channel",
+        "TRANS=#2",
+    ];
+    run(["tiles", text(&path), "--out", text(&out)]
+        .into_iter()
+        .chain(mapped))
+    .done();
+    let own = fs::read(out.join("tiles.npy")).unwrap();
+
+    write_frame(&path, &frame(0));
+    run(["tiles", text(&path), "--out", text(&out)]).done();
+    assert!(own.len() > 128, "nothing was cut");
+    assert!(fs::read(out.join("tiles.npy")).unwrap() == own);
+}
+
 #[test]
 fn a_pixel_size_that_is_missing_is_asked_for() {
     let home = folder();

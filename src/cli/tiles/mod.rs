@@ -9,10 +9,10 @@ use clap::Args;
 use indicatif::ProgressBar;
 use senescope_hal::{
     ScanRequest, SystemClock,
-    replay::{ReplayRequest, ReplaySpeed},
+    replay::{ChannelMap, ReplayRequest, ReplaySpeed},
 };
 
-use super::{Exit, Failure, SettingsArgs, board, output};
+use super::{Exit, Failure, SettingsArgs, board, output, replay::pixel_size};
 use crate::{pipeline, stages::infer::Manifest};
 use truth::Truth;
 use writer::TileWriter;
@@ -30,8 +30,11 @@ pub(crate) struct TilesArgs {
     /// Folder to write into
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
+    /// Which channel number or page of each PATH is which channel, when the files do not name them: NAME=#N
+    #[arg(long, value_name = "NAME=#N")]
+    channel: Vec<ChannelMap>,
     /// Edge of a pixel in µm, for files that do not say
-    #[arg(long, value_name = "UM")]
+    #[arg(long, value_name = "UM", value_parser = pixel_size)]
     pixel_size_um: Option<f64>,
     #[command(flatten)]
     settings: SettingsArgs,
@@ -51,7 +54,7 @@ pub(crate) fn run(arguments: &TilesArgs) -> Result<Exit, Failure> {
         let board = board::replay(
             ReplayRequest {
                 paths: vec![source.clone()],
-                channels: Vec::new(),
+                channels: arguments.channel.clone(),
                 pixel_size_um: arguments.pixel_size_um,
                 wanted: manifest.channels.clone(),
             },
