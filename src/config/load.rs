@@ -4,10 +4,9 @@ use std::path::{Path, PathBuf};
 
 use config::{Config, Environment, File, FileFormat, FileSourceString};
 use serde_json::Value;
-use sha2::{Digest, Sha256};
 
 use super::{KEYS, Settings, keys::WORDS};
-use crate::stages::segment::SegmentError;
+use crate::stages::{infer::sha256_hex, segment::SegmentError};
 
 /// A configuration file larger than this is none.
 const MAX_FILE_BYTES: u64 = 1 << 20;
@@ -139,11 +138,7 @@ pub fn load(sources: &Sources) -> Result<Settings, ConfigError> {
 pub fn digest(settings: &Settings) -> String {
     // A settings value always serialises: it has no maps with keys that are not text.
     let text = serde_json::to_vec(settings).unwrap_or_default();
-    hex(&Sha256::digest(text))
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    sha256_hex(&text)
 }
 
 /// `text` as a source, when it is TOML.

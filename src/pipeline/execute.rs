@@ -141,9 +141,7 @@ impl Execution<'_> {
             cause,
         })
     }
-}
 
-impl Execution<'_> {
     fn start_message(&self, scan: &ScanActual) -> RunStart {
         let manifest = self.ensemble.manifest();
         RunStart {

@@ -61,7 +61,7 @@ pub(super) fn read_verified(path: &Path, expected: &str) -> Result<Vec<u8>, Ense
 }
 
 /// The sha256 of `bytes` in lower-case hexadecimal.
-pub(super) fn sha256_hex(bytes: &[u8]) -> String {
+pub(crate) fn sha256_hex(bytes: &[u8]) -> String {
     use std::fmt::Write as _;
 
     Sha256::digest(bytes)

@@ -27,6 +27,7 @@ pub use check::{CheckReport, MemberReport, check};
 pub use choose::{EngineOptions, Timing, TransformChoice};
 pub use ensemble::{Ensemble, Member, Worker};
 pub use error::{EngineError, EnsembleError};
+pub(crate) use file::sha256_hex;
 pub use golden::{Deviation, GoldenDeviation, TOLERANCE, check_golden};
 pub use manifest::{
     AbstainBand, FileEntry, MANIFEST_LIMIT, Manifest, MemberEntry, Normalisation, OodEntry,
