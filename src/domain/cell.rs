@@ -57,9 +57,8 @@ pub struct Cell {
     pub outline: Vec<[u32; 2]>,
     /// Local background of each channel in counts, in the scan's channel order.
     pub background: Vec<f32>,
-    /// Last row of the connected component that held the cell. No later row could add to it.
-    pub closed_row: u32,
-    /// The row whose arrival decided the cell: `closed_row` and the look-ahead, or the last of the frame.
+    /// The row whose arrival decided the cell: at most the look-ahead below its last row, and at most the last
+    /// of the frame.
     pub decided_row: u32,
     /// What is unusual.
     pub flags: CellFlags,

@@ -5,13 +5,10 @@ use std::time::Duration;
 use senescope_hal::HostInstant;
 use serde::{Deserialize, Serialize};
 
-/// Host instants on the way of a cell, each not before the one above it but for `own_rows_scanned`.
+/// Host instants on the way of a cell, each not before the one above it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Stamps {
-    /// The cell's own last row and the look-ahead had been scanned. Earlier than `scanned` when the cell
-    /// touches one that reaches further down.
-    pub own_rows_scanned: HostInstant,
-    /// The row that decided the cell had been scanned.
+    /// The row that decided the cell had been scanned: at most the look-ahead below its last one.
     pub scanned: HostInstant,
     /// The strip with that row had reached this host.
     pub received: HostInstant,
@@ -36,20 +33,17 @@ pub struct Latency {
     pub combine_ns: u64,
     /// From the scan of the deciding row to the hand-over.
     pub total_ns: u64,
-    /// From the scan of the cell's own last row and the look-ahead to the hand-over.
-    pub own_ns: u64,
 }
 
 impl Latency {
     /// Each part with its name, as it is published.
-    pub fn by_stage(&self) -> [(&'static str, u64); 6] {
+    pub fn by_stage(&self) -> [(&'static str, u64); 5] {
         [
             ("acquire", self.acquire_ns),
             ("segment", self.segment_ns),
             ("infer", self.infer_ns),
             ("combine", self.combine_ns),
             ("total", self.total_ns),
-            ("own", self.own_ns),
         ]
     }
 }
@@ -67,7 +61,6 @@ impl Stamps {
             infer_ns: ns(self.inferred, self.cut),
             combine_ns: ns(self.emitted, self.inferred),
             total_ns: ns(self.emitted, self.scanned),
-            own_ns: ns(self.emitted, self.own_rows_scanned),
         }
     }
 }

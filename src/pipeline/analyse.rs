@@ -192,18 +192,13 @@ impl Rest<'_> {
     }
 
     fn cell(&mut self, cell: Cell, row: FrameRow<'_>) {
-        let look_ahead = self.stages.segmenter.look_ahead_rows();
-        // The look-ahead is a bound: a cell may be decided before it, never later than `decided_row`.
-        let own_row = (cell.bbox.bottom() - 1 + look_ahead).min(cell.decided_row);
         let (scanned, received) = self.times.of(cell.decided_row);
-        let (own_rows_scanned, _) = self.times.of(own_row);
         let frame = row.frame();
         let tile = self
             .stages
             .cutter
             .cut(Arc::new(cell), |channel, row| frame.row(channel, row));
         let stamps = Stamps {
-            own_rows_scanned,
             scanned,
             received,
             cut: self.clock.now(),

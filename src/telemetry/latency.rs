@@ -40,8 +40,8 @@ pub struct LatencyReport {
     pub labels: u64,
     /// Labels that left before the last row of their frame had been received.
     pub before_frame_end: u64,
-    /// Percentiles by stage: `acquire`, `segment`, `infer`, `combine`; `total` from the deciding row,
-    /// `own` from the cell's own last row and the look-ahead.
+    /// Percentiles by stage: `acquire`, `segment`, `infer`, `combine`, and `total` from the row that
+    /// decided the cell.
     pub stages: BTreeMap<String, Percentiles>,
 }
 
@@ -108,6 +108,6 @@ mod tests {
         let report = latencies.report();
         assert_eq!((report.labels, report.before_frame_end), (100, 50));
         assert!(report.stages["total"].p95_ns.abs_diff(95_000_000) < 200_000);
-        assert_eq!(report.stages["own"].max_ns, 0);
+        assert_eq!(report.stages["infer"].max_ns, 0);
     }
 }

@@ -39,6 +39,10 @@ fn cells_of_fifty_fields_are_found() {
         let field = Field::of_seed(seed);
         let um = field.scan.pixel_size_um;
         let cells = field.segment(&config, &[16]);
+        let (look_ahead, height) = (config.look_ahead_rows(um).unwrap(), field.scan.height);
+        for cell in &cells {
+            assert!(cell.decided_row < (cell.bbox.bottom() + look_ahead).min(height));
+        }
         in_time += cells
             .iter()
             .filter(|cell| cell.decided_row + 1 < field.scan.height)

@@ -87,7 +87,6 @@ pub fn cell(frame: u64, id: u32) -> Cell {
         area_px: 6,
         outline: vec![[10, 20], [11, 20], [11, 22], [10, 22]],
         background: vec![100.0, 50.0],
-        closed_row: 22,
         decided_row: 50,
         flags: CellFlags {
             saturated: true,

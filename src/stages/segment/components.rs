@@ -83,6 +83,13 @@ impl Labeller {
         std::mem::swap(&mut self.previous, &mut self.current);
     }
 
+    /// The components that the last row belongs to, in no particular order; their runs are not sorted.
+    ///
+    /// Runs may be taken out: what comes later still belongs to what is left.
+    pub(super) fn open(&mut self) -> impl Iterator<Item = &mut Component> {
+        self.open.iter_mut().flatten()
+    }
+
     /// Hands out what is left at the end of the frame.
     pub(super) fn finish(&mut self, closed: &mut Vec<Component>) {
         self.current.clear();

@@ -26,6 +26,8 @@ pub struct SegmentConfig {
     pub threshold_noise: f64,
     /// Smallest cell, in µm².
     pub min_area_um2: f64,
+    /// What is still growing at this height is cut off there, in µm.
+    pub max_height_um: f64,
     /// Largest hole that is filled, in µm².
     pub max_hole_um2: f64,
     /// Touching cells are parted where the neck between them is narrower than this fraction of the
@@ -33,6 +35,11 @@ pub struct SegmentConfig {
     pub split_neck: f64,
     /// … and by at least this much, in µm.
     pub split_depth_um: f64,
+    /// Touching cells are parted this far below the last row of the upper one at the latest; what is told
+    /// from its neighbour only later stays with it. In µm.
+    pub split_ahead_um: f64,
+    /// Until its end is seen, a cell is taken to go on this far, in µm.
+    pub split_unseen_um: f64,
 }
 
 impl Default for SegmentConfig {
@@ -42,13 +49,16 @@ impl Default for SegmentConfig {
             smoothing_um: 0.5,
             block_um: 3.2,
             behind_um: 100.0,
-            ahead_um: 10.0,
+            ahead_um: 7.0,
             threshold_contrast: 0.3,
             threshold_noise: 4.0,
             min_area_um2: 60.0,
+            max_height_um: 150.0,
             max_hole_um2: 150.0,
             split_neck: 0.88,
             split_depth_um: 0.8,
+            split_ahead_um: 8.8,
+            split_unseen_um: 4.0,
         }
     }
 }
@@ -124,9 +134,17 @@ impl SegmentConfig {
             ("threshold_contrast", self.threshold_contrast, 0.05, 0.95),
             ("threshold_noise", self.threshold_noise, 1.0, 50.0),
             ("min_area_um2", self.min_area_um2, 1.0, 100_000.0),
+            ("max_height_um", self.max_height_um, 20.0, 1000.0),
             ("max_hole_um2", self.max_hole_um2, 0.0, 100_000.0),
             ("split_neck", self.split_neck, 0.0, 1.0),
             ("split_depth_um", self.split_depth_um, 0.0, 50.0),
+            (
+                "split_ahead_um",
+                self.split_ahead_um,
+                0.0,
+                MAX_LOOK_AHEAD_UM,
+            ),
+            ("split_unseen_um", self.split_unseen_um, 0.0, 50.0),
         ];
         for (key, value, low, high) in ranges {
             // Also refuses what is not a number.
@@ -142,7 +160,7 @@ impl SegmentConfig {
         Ok(())
     }
 
-    /// How many rows below a cell's last one are needed to decide it.
+    /// How many rows below a cell's last one decide it at the latest.
     ///
     /// # Errors
     /// When a setting or the pixel size is out of its range, or the look-ahead is more than
@@ -176,6 +194,12 @@ pub(super) struct Scale {
     pub(super) behind: usize,
     /// Blocks below that count for a row of blocks.
     pub(super) ahead: usize,
+    /// Rows below a part of an open component with which it is handed out.
+    pub(super) settled: usize,
+    /// Most rows of a part.
+    pub(super) tallest: usize,
+    /// Rows that an open component is taken to go on.
+    pub(super) unseen: usize,
 }
 
 impl Scale {
@@ -196,6 +220,9 @@ impl Scale {
             block,
             behind: (config.behind_um / block_um).ceil() as usize,
             ahead: (config.ahead_um / block_um) as usize,
+            settled: ((config.split_ahead_um / working_um).round() as usize).max(1),
+            tallest: (config.max_height_um / working_um).ceil() as usize,
+            unseen: (config.split_unseen_um / working_um).round() as usize,
         };
         let look_ahead_um = |scale: &Self| f64::from(scale.look_ahead_rows()) * pixel_size_um;
         while scale.ahead > 0 && look_ahead_um(&scale) > MAX_LOOK_AHEAD_UM {
@@ -216,7 +243,7 @@ impl Scale {
     }
 
     pub(super) fn look_ahead_rows(&self) -> u32 {
-        let working = (1 + self.ahead) * self.block + self.radius();
+        let working = (1 + self.ahead) * self.block + self.radius() + self.settled;
         u32::try_from(self.bin * working).unwrap_or(u32::MAX)
     }
 }

@@ -1,14 +1,17 @@
-//! Makes cells of a closed component: fills holes, parts touching cells, and measures each.
+//! Makes cells of a component: fills holes, parts touching cells, and measures each.
+//!
+//! Of a component that goes on in the rows to come, the parts that end far enough above them are cut off,
+//! and the rest waits.
 
 use image::{GrayImage, Luma};
 use imageproc::contours::{BorderType, Contour, find_contours};
 use ndarray::Array2;
 
 use super::{
-    components::Component,
+    components::{Component, Run},
     config::{Scale, SegmentConfig},
     plane::Plane,
-    split::{self, Necks},
+    split::{self, Necks, Window},
 };
 use crate::domain::Rect;
 
@@ -28,6 +31,21 @@ pub(super) struct Frame<'a> {
     /// Working rows with samples.
     pub(super) present: &'a [bool],
     pub(super) score: &'a Plane<f32>,
+    /// Working pixels of the cells that were handed out.
+    pub(super) taken: &'a Plane<bool>,
+    /// Working rows that are labelled.
+    pub(super) labelled: usize,
+}
+
+/// What a component comes to.
+#[derive(Default)]
+pub(super) struct Cut {
+    /// The cells, in raster order of their first pixels.
+    pub(super) pieces: Vec<Piece>,
+    /// Their working pixels.
+    pub(super) taken: Vec<Run>,
+    /// What waits for the rows to come.
+    pub(super) rest: Component,
 }
 
 /// The component in a box with one pixel of margin on each side.
@@ -39,21 +57,30 @@ struct Patch {
     outside: Plane<bool>,
 }
 
-/// Cuts `component` into cells, in raster order of their first pixels.
+/// Cuts a component into cells. An `open` one goes on in the rows to come.
 pub(super) fn cut(
-    component: &Component,
+    component: Component,
+    open: bool,
     frame: &Frame<'_>,
     config: &SegmentConfig,
     scale: &Scale,
-) -> Vec<Piece> {
+) -> Cut {
     let pixel_um2 = scale.working_um * scale.working_um;
     let pixels: usize = component.iter().map(|run| run.end - run.start).sum();
     // Filling cannot make a cell of a speck: no hole is larger than what surrounds it by this much.
-    if (pixels as f64) * pixel_um2 * 4.0 < config.min_area_um2 {
-        return Vec::new();
-    }
-    let Some(mut patch) = Patch::new(component, frame) else {
-        return Vec::new();
+    let speck = (pixels as f64) * pixel_um2 * 4.0 < config.min_area_um2;
+    let settled = if open {
+        frame.labelled.saturating_sub(scale.settled)
+    } else {
+        usize::MAX
+    };
+    let begun = component.iter().any(|run| run.row < settled);
+    let patch = Patch::new(&component, open, frame, scale.unseen);
+    let Some(mut patch) = patch.filter(|_| begun && !speck) else {
+        return Cut {
+            rest: if open { component } else { Component::new() },
+            ..Cut::default()
+        };
     };
     patch.fill_holes(frame, (config.max_hole_um2 / pixel_um2) as usize);
     let landscape = split::distances(&patch.inside, &patch.outside);
@@ -62,50 +89,61 @@ pub(super) fn cut(
         depth: (config.split_depth_um / scale.working_um) as f32,
         least_pixels: (config.min_area_um2 / pixel_um2) as usize,
     };
-    let parts = split::part(&landscape, necks);
-    let mut boxes = vec![None; parts.count as usize];
-    for row in 0..parts.labels.height() {
-        for (column, label) in parts.labels.row(row).iter().enumerate() {
-            if let Some(bounds) = (*label as usize)
-                .checked_sub(1)
-                .and_then(|at| boxes.get_mut(at))
-            {
-                let (left, top, right, _) = bounds.unwrap_or((column, row, column, row));
-                *bounds = Some((left.min(column), top, right.max(column), row));
-            }
+    let late = frame.labelled.saturating_sub(scale.settled + scale.block);
+    let window = Window {
+        late: patch.row_of(late),
+        growing: patch.row_of(settled),
+    };
+    let overdue = patch.row_of(frame.labelled.saturating_sub(scale.tallest));
+    let parts = split::part(&landscape, necks, window);
+    let pixel_um2 = pixel_um2 / (scale.bin * scale.bin) as f64;
+    let mut cut = Cut::default();
+    for (label, bounds) in (1..).zip(parts.bounds) {
+        let part = |row: usize, column: usize| parts.labels.row(row)[column] == label;
+        let [_, top, _, bottom] = bounds;
+        if bottom > window.growing && top >= overdue {
+            cut.rest.extend(patch.runs(part, bounds));
+            continue;
+        }
+        let piece = measure(part, bounds, [patch.left, patch.top], frame, scale.bin)
+            .filter(|piece| f64::from(piece.area_px) * pixel_um2 >= config.min_area_um2);
+        if let Some(piece) = piece {
+            cut.taken.extend(patch.runs(part, bounds));
+            cut.pieces.push(piece);
         }
     }
-    let pixel_um2 = pixel_um2 / (scale.bin * scale.bin) as f64;
-    (1..=parts.count)
-        .zip(boxes)
-        .filter_map(|(label, bounds)| {
-            let (left, top, right, bottom) = bounds?;
-            let part = |row: usize, column: usize| parts.labels.row(row)[column] == label;
-            let bounds = [left, top, right + 1, bottom + 1];
-            measure(part, bounds, [patch.left, patch.top], frame, scale.bin)
-        })
-        .filter(|piece| f64::from(piece.area_px) * pixel_um2 >= config.min_area_um2)
-        .collect()
+    cut
 }
 
 impl Patch {
-    fn new(component: &Component, frame: &Frame<'_>) -> Option<Self> {
-        let top = component.first()?.row;
-        let bottom = component.last()?.row;
+    fn new(component: &Component, open: bool, frame: &Frame<'_>, unseen: usize) -> Option<Self> {
+        let top = component.iter().map(|run| run.row).min()?;
+        let last = component.iter().map(|run| run.row).max()?;
         let left = component.iter().map(|run| run.start).min()?;
         let right = component.iter().map(|run| run.end).max()?;
-        let (width, height) = (right - left + 2, bottom - top + 3);
+        // Rows whose pixels are known, and the row at which the component ends at the latest.
+        let (known, end) = if open {
+            (frame.labelled, frame.labelled + unseen)
+        } else {
+            (last + 2, last + 1)
+        };
+        let (width, height) = (right - left + 2, end - top + 2);
         let mut inside = Plane::new(width, height);
         let mut outside = Plane::new(width, height);
         for run in component {
             inside.row_mut(run.row - top + 1)[run.start - left + 1..run.end - left + 1].fill(true);
         }
         for row in 0..height {
-            let in_frame = (1..=frame.score.height()).contains(&(row + top));
+            let at = row + top;
+            if !(1..=frame.score.height()).contains(&at) || (at > known && at <= end) {
+                continue;
+            }
             let target = outside.row_mut(row).iter_mut().zip(inside.row(row));
             for (column, (outside, inside)) in target.enumerate() {
-                let in_frame = in_frame && (1..=frame.score.width()).contains(&(column + left));
-                *outside = in_frame && !inside;
+                let in_frame = (1..=frame.score.width()).contains(&(column + left));
+                *outside = in_frame
+                    && !inside
+                    && !(at <= known && frame.taken.row(at - 1)[column + left - 1]);
             }
         }
         Some(Self {
@@ -114,6 +152,36 @@ impl Patch {
             inside,
             outside,
         })
+    }
+
+    /// The row of the patch that shows a working row.
+    fn row_of(&self, row: usize) -> usize {
+        row.saturating_add(1).saturating_sub(self.top)
+    }
+
+    /// The working pixels of a part of the patch within `bounds` (left, top, right, bottom, the last two
+    /// excluded).
+    fn runs(&self, part: impl Fn(usize, usize) -> bool, bounds: [usize; 4]) -> Vec<Run> {
+        let [left, top, right, bottom] = bounds;
+        let mut runs = Vec::new();
+        for row in top..bottom {
+            let mut column = left;
+            while column < right {
+                let start = column;
+                while column < right && part(row, column) {
+                    column += 1;
+                }
+                if column > start {
+                    runs.push(Run {
+                        row: row + self.top - 1,
+                        start: start + self.left - 1,
+                        end: column + self.left - 1,
+                    });
+                }
+                column += 1;
+            }
+        }
+        runs
     }
 
     /// Fills what is enclosed by the component, has at most `most` pixels and no missing row.
@@ -138,6 +206,7 @@ impl Patch {
                     || column == 0
                     || row + 1 == height
                     || column + 1 == width
+                    || !self.outside.row(row)[column]
                     || missing(self.top + row - 1)
                 {
                     enclosed = false;

@@ -1,14 +1,13 @@
 //! Finds cells in a frame while its rows arrive.
 //!
-//! Contract: a cell is handed out as soon as no later row can change it, at the latest
-//! [`SegmentConfig::look_ahead_rows`] after the last row of the connected component that held it, and with
-//! the last row of the frame at the latest. What is said about a cell depends only on the rows up to the
-//! one that decided it, never on how they arrived. Cells are numbered in the order in which they are
-//! decided, and among those decided by one row in raster order.
+//! Contract: a cell is handed out at the latest [`SegmentConfig::look_ahead_rows`] after its own last row, and
+//! with the last row of the frame at the latest; no later row changes it. What is said about a cell depends
+//! only on the rows up to the one that decided it, never on how they arrived. Cells are numbered in the order
+//! in which they are decided, and among those decided by one row in raster order.
 //!
 //! Steps, each with finite support in rows: averaging to working pixels, Gaussian smoothing, background
 //! and noise from blocks around each row of blocks, a score from all channels, a threshold, connected
-//! components, and inside a closed component a watershed of its distance transform.
+//! components, and in a component as far as it is known a watershed of its distance transform.
 //!
 //! Missing rows are background; a cell that touches one is flagged. A channel that is missing or in which
 //! nothing stands out has no say. Units: counts as corrected, positions in pixels of the frame.
@@ -38,7 +37,7 @@ use channel::{Channel, Show};
 use components::{Component, Labeller};
 use config::Scale;
 pub use config::{MAX_LOOK_AHEAD_UM, SegmentConfig, SegmentError};
-use cut::Piece;
+use cut::{Cut, Piece};
 use plane::Plane;
 
 /// Most pixels of a frame.
@@ -67,6 +66,8 @@ pub struct Segmenter {
     mask: Vec<bool>,
     labeller: Labeller,
     closed: Vec<Component>,
+    /// Working pixels of the cells that were handed out.
+    taken: Plane<bool>,
     samples: Vec<Sample>,
     residuals: Vec<f64>,
     progress: Progress,
@@ -137,6 +138,7 @@ impl Segmenter {
             mask: vec![false; columns],
             labeller: Labeller::default(),
             closed: Vec::new(),
+            taken: Plane::new(columns, rows),
             samples: Vec::new(),
             residuals: Vec::new(),
             progress: Progress::default(),
@@ -144,7 +146,7 @@ impl Segmenter {
         })
     }
 
-    /// How many rows below a cell's last one are needed to decide it.
+    /// How many rows below a cell's last one decide it at the latest.
     pub fn look_ahead_rows(&self) -> u32 {
         self.scale.look_ahead_rows()
     }
@@ -188,6 +190,9 @@ impl Segmenter {
         }
         self.present.fill(false);
         self.whole.fill(false);
+        for row in 0..self.taken.height() {
+            self.taken.row_mut(row).fill(false);
+        }
     }
 
     fn advance(&mut self, row: Option<&CorrectedRow<'_>>, found: &mut Vec<Cell>) {
@@ -196,8 +201,7 @@ impl Segmenter {
         let last = self.progress.rows == self.height;
         if last || (self.progress.rows as usize).is_multiple_of(self.scale.bin) {
             self.progress.binned += 1;
-            self.process(last);
-            self.hand_out(found);
+            self.process(last, found);
         }
     }
 
@@ -242,7 +246,7 @@ impl Segmenter {
     }
 
     /// Does every step as far as the rows reach.
-    fn process(&mut self, last: bool) {
+    fn process(&mut self, last: bool, found: &mut Vec<Cell>) {
         let total = self.score.height();
         let reach = |done: usize, needs: usize| {
             if last {
@@ -285,9 +289,10 @@ impl Segmenter {
             for row in first..(first + self.scale.block).min(total) {
                 self.label(row, block_row);
             }
-        }
-        if last {
-            self.labeller.finish(&mut self.closed);
+            if last && block_row + 1 == self.backgrounds.len() {
+                self.labeller.finish(&mut self.closed);
+            }
+            self.hand_out((first + self.scale.block).min(total), found);
         }
     }
 
@@ -345,37 +350,53 @@ impl Segmenter {
         self.labeller.push(&self.mask, &mut self.closed);
     }
 
-    /// Cuts the components that were closed and hands out their cells.
-    fn hand_out(&mut self, found: &mut Vec<Cell>) {
-        let mut closed = std::mem::take(&mut self.closed);
+    /// Cuts the components as far as they are known and hands out their cells.
+    fn hand_out(&mut self, labelled: usize, found: &mut Vec<Cell>) {
+        let frame = cut::Frame {
+            width: self.width,
+            height: self.height,
+            present: &self.present,
+            score: &self.score,
+            taken: &self.taken,
+            labelled,
+        };
         let mut pieces = Vec::new();
-        for component in closed.drain(..) {
-            let frame = cut::Frame {
-                width: self.width,
-                height: self.height,
-                present: &self.present,
-                score: &self.score,
-            };
-            let last = component.last().map_or(0, |run| run.row);
-            let cut = cut::cut(&component, &frame, &self.config, &self.scale);
-            pieces.extend(cut.into_iter().map(|piece| (last, piece)));
+        let mut taken = Vec::new();
+        let mut keep = |cut: Cut| {
+            pieces.extend(cut.pieces);
+            taken.extend(cut.taken);
+            cut.rest
+        };
+        for component in self.closed.drain(..) {
+            keep(cut::cut(
+                component,
+                false,
+                &frame,
+                &self.config,
+                &self.scale,
+            ));
         }
-        self.closed = closed;
+        for component in self.labeller.open() {
+            let whole = std::mem::take(component);
+            *component = keep(cut::cut(whole, true, &frame, &self.config, &self.scale));
+        }
+        for run in taken {
+            self.taken.row_mut(run.row)[run.start..run.end].fill(true);
+        }
         let first = |piece: &Piece| piece.outline.first().map_or([0, 0], |[x, y]| [*y, *x]);
-        pieces.sort_by_key(|(_, piece)| first(piece));
-        for (last, piece) in pieces {
-            found.push(self.cell(last, piece));
+        pieces.sort_by_key(first);
+        for piece in pieces {
+            found.push(self.cell(piece));
             self.progress.cells += 1;
         }
     }
 
-    fn cell(&self, last_working_row: usize, piece: Piece) -> Cell {
+    fn cell(&self, piece: Piece) -> Cell {
         let bin = self.scale.bin;
         let rows = piece.bbox.y as usize / bin..(piece.bbox.bottom() as usize).div_ceil(bin);
         // The rows next to the cell count: the cell may have gone on there.
         let near = rows.start.saturating_sub(1)..(rows.end + 1).min(self.whole.len());
         let [x, y] = piece.centroid_px.map(|at| (at + 0.5) / bin as f64 - 0.5);
-        let closed_row = ((last_working_row + 1) * bin - 1).min(self.height as usize - 1);
         let flags = CellFlags {
             touches_border: piece.bbox.x == 0
                 || piece.bbox.y == 0
@@ -391,7 +412,6 @@ impl Segmenter {
             id: self.progress.cells,
             bbox: piece.bbox,
             background: self.background_at(x, y),
-            closed_row: u32::try_from(closed_row).unwrap_or(u32::MAX),
             decided_row: self.progress.rows - 1,
             flags,
             mask: piece.mask,

@@ -158,8 +158,7 @@ fn a_cell_agrees_with_itself() {
             cell.mask.iter().filter(|pixel| **pixel).count()
         );
         assert!(cell.outline.iter().all(|[x, y]| inside(*x, *y)));
-        assert!(cell.closed_row < cell.decided_row || cell.closed_row == 209);
-        assert!(cell.bbox.bottom() <= cell.closed_row + 1);
+        assert!(cell.bbox.bottom() <= cell.decided_row + 1);
         assert_eq!(cell.background.len(), 3);
         let [x, y] = cell.centroid_px;
         let gain = 1.0 - 0.6 * ((x / 230.0 - 0.5).powi(2) + (y / 210.0 - 0.5).powi(2));
@@ -182,7 +181,7 @@ fn a_cell_waits_no_longer_than_the_look_ahead() {
         for cell in &found[before..] {
             assert_eq!(cell.decided_row, row);
             assert!(
-                cell.decided_row <= cell.closed_row + look_ahead,
+                cell.decided_row < cell.bbox.bottom() + look_ahead,
                 "{}",
                 cell.id
             );
@@ -195,6 +194,39 @@ fn a_cell_waits_no_longer_than_the_look_ahead() {
     assert_eq!(early, 2);
     let ids: Vec<u32> = found.iter().map(|cell| cell.id).collect();
     assert_eq!(ids, (0..found.len() as u32).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_cell_that_touches_the_next_does_not_wait_for_it() {
+    // A column of cells that reaches from the top to the bottom, each a little to the side of the last.
+    let discs: Vec<[f64; 3]> = (0..7)
+        .map(|at| {
+            let at = f64::from(at);
+            [40.0 + 6.0 * (at * 2.0).sin(), 2.0 + 17.0 * at, 10.0]
+        })
+        .collect();
+    let field = Field::new(200, 270, 0.4, &discs, 3);
+    let found = field.segment();
+    assert_eq!(found.len(), 7);
+    let look_ahead = field.segmenter().look_ahead_rows();
+    for (cell, [_, y, radius]) in found.iter().zip(&discs) {
+        let bottom = ((y + radius) / 0.4) as u32;
+        assert!(cell.bbox.bottom().abs_diff(bottom.min(270)) < 16);
+        assert!(cell.decided_row < (cell.bbox.bottom() + look_ahead).min(270));
+    }
+}
+
+#[test]
+fn what_grows_beyond_every_cell_is_cut_off() {
+    // A band from top to bottom without a neck.
+    let discs: Vec<[f64; 3]> = (0..400).map(|at| [40.0, f64::from(at), 12.0]).collect();
+    let field = Field::new(200, 1000, 0.4, &discs, 3);
+    let rows = (SegmentConfig::default().max_height_um / 0.4) as u32;
+    let found = field.segment();
+    assert!((2..=3).contains(&found.len()));
+    assert!(found.iter().all(|cell| cell.bbox.height <= rows + 8));
+    let area: u32 = found.iter().map(|cell| cell.area_px).sum();
+    assert!((0.9..1.1).contains(&(f64::from(area) * 0.16 / (400.0 * 24.0))));
 }
 
 #[test]
@@ -375,9 +407,11 @@ proptest! {
             }
         }
         let mut seen = ndarray::Array2::from_elem((height as usize, width as usize), false);
+        let look_ahead = field.segmenter().look_ahead_rows();
         let found = field.segment();
         prop_assert!(found.is_sorted_by_key(|cell| cell.decided_row));
         for cell in found {
+            prop_assert!(cell.decided_row < (cell.bbox.bottom() + look_ahead).min(height));
             prop_assert!(f64::from(cell.area_px) * pixel_size_um * pixel_size_um >= 60.0 - 1e-6);
             for ((row, column), _) in cell.mask.indexed_iter().filter(|(_, inside)| **inside) {
                 let at = [row + cell.bbox.y as usize, column + cell.bbox.x as usize];

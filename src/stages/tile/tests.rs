@@ -28,7 +28,6 @@ pub(super) fn cell(x: u32, y: u32, mask: Array2<bool>) -> Cell {
         centroid_px: [0.0; 2],
         outline: Vec::new(),
         background: vec![100.0; 3],
-        closed_row: last,
         decided_row: last + 40,
         flags: CellFlags::default(),
     }
@@ -167,7 +166,7 @@ fn a_lost_channel_is_not_blown_up() {
 #[test]
 fn no_row_after_the_deciding_one_is_read_and_none_changes_the_tile() {
     let (image, mut cell) = scene(300, 100, 60);
-    cell.decided_row = cell.closed_row + 5;
+    cell.decided_row = cell.bbox.bottom() + 4;
     let limit = cell.decided_row;
     let cutter = Cutter::new(&manifest(), &scan(300, 0.2)).unwrap();
     let whole = planes(&image);
