@@ -65,7 +65,7 @@ fn a_wrong_manifest_is_named_with_its_key() {
     let text = fs::read_to_string(&path).unwrap();
     for (from, to, word) in [
         ("\"temperature\"", "\"temperatur\"", "temperatur"),
-        ("\"temperature\": 1", "\"temperature\": -1", "temperature"),
+        ("\"temperature\": ", "\"temperature\": -", "temperature"),
         ("\"format\": 1", "\"format\": 99", "format"),
         ("{", "", "manifest.json"),
     ] {
