@@ -3,8 +3,8 @@
 Usage: measure.py SENESCOPE.
 
 Live: four simulated frames of 512 x 512 pixels at 20 us a pixel, in real time, with one and two
-engine threads. The latencies are those of the last `stat` message; `total` counts from the scan of the
-row that decided a cell, which is at most the look-ahead below its last one. The goal is a 95th
+engine threads. The latencies are those of the last `stat` message; `total` counts from the scan of
+the row that decided a cell, which is at most the look-ahead below its last one. The goal is a 95th
 percentile of 250 ms.
 
 Replay: the same dish from files, as fast as it goes, from the start of the run to its end; one and
