@@ -90,7 +90,7 @@ impl Pictures {
             let colour = match cell.label {
                 Label::Senescent => Rgb([255, 140, 0]),
                 Label::Proliferating => Rgb([80, 170, 255]),
-                Label::Uncertain => Rgb([255, 255, 255]),
+                Label::Uncertain | Label::Atypical => Rgb([255, 255, 255]),
             };
             for (step, [x, y]) in cell.outline.iter().copied().enumerate() {
                 let gap = cell.outside && step % 8 >= 4;

@@ -11,8 +11,10 @@ pub enum Label {
     Senescent,
     /// Proliferating.
     Proliferating,
-    /// The probability lies in the abstain band.
+    /// Both classes are possible at the stated coverage.
     Uncertain,
+    /// Neither class is possible, or the tile is unlike the training set.
+    Atypical,
 }
 
 impl Label {
@@ -22,6 +24,7 @@ impl Label {
             Self::Senescent => "senescent",
             Self::Proliferating => "proliferating",
             Self::Uncertain => "uncertain",
+            Self::Atypical => "atypical",
         }
     }
 }
@@ -48,11 +51,16 @@ pub struct Verdict {
     pub spread: f32,
     /// Entropy of the calibrated probability in bits, in [0, 1].
     pub entropy: f32,
+    /// What the members' disagreement adds to the entropy of their mean, in bits, in [0, 1]: the mutual
+    /// information of class and member (Houlsby et al., arXiv:1112.5745 (2011)), before calibration.
+    pub mutual_information: f32,
     /// Distance from the training set in units of its acceptance limit (above 1 is outside); `None`
     /// when the manifest has no reference to compare with.
     pub ood: Option<f32>,
+    /// Which classes are possible at the coverage that the manifest states: proliferating, senescent.
+    pub set: [bool; 2],
     /// The label.
     pub label: Label,
-    /// The label is `Uncertain` because the probability lies in the abstain band.
+    /// The label names no class.
     pub abstain: bool,
 }

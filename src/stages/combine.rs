@@ -2,7 +2,9 @@
 //!
 //! The probability is the mean of the members' (softmax of their logits). Calibration divides its log-odds
 //! by the manifest's temperature, once, after the mean (Rahaman & Thiery, NeurIPS 2021): so members stay
-//! comparable and order is kept. Inside the abstain band no class is named.
+//! comparable and order is kept. A class is named when it alone is possible at the coverage that the manifest
+//! states; when both are, the cell is uncertain, and when none is, or the tile is unlike the training set, it
+//! is atypical.
 
 use crate::{
     domain::{Label, MemberVerdict, Verdict},
@@ -32,14 +34,21 @@ pub fn combine(manifest: &Manifest, outputs: &[MemberOutput], ood: Option<f32>) 
     let spread = mean(&|odds| (sigmoid(odds) - p).powi(2)).sqrt();
     let calibrated_odds = (p / q).ln() / manifest.temperature;
     let calibrated = sigmoid(calibrated_odds);
-    let band = manifest.abstain;
-    let label = if calibrated <= band.low {
-        Label::Proliferating
-    } else if calibrated >= band.high {
-        Label::Senescent
-    } else {
-        Label::Uncertain
+    let calibrated_other = sigmoid(-calibrated_odds);
+    let limits = manifest.conformal.limits;
+    // How far the probability of the one class falls short of 1 is the probability of the other.
+    let set = [
+        calibrated <= limits.proliferating,
+        calibrated_other <= limits.senescent,
+    ];
+    let label = match set {
+        _ if ood.is_some_and(|distance| distance > 1.0) => Label::Atypical,
+        [true, true] => Label::Uncertain,
+        [true, false] => Label::Proliferating,
+        [false, true] => Label::Senescent,
+        [false, false] => Label::Atypical,
     };
+    let mean_entropy = mean(&|odds| bits(sigmoid(odds)) + bits(sigmoid(-odds)));
     Verdict {
         p_senescent: calibrated as f32,
         p_raw: p as f32,
@@ -53,10 +62,13 @@ pub fn combine(manifest: &Manifest, outputs: &[MemberOutput], ood: Option<f32>) 
             })
             .collect(),
         spread: spread as f32,
-        entropy: (bits(calibrated) + bits(sigmoid(-calibrated_odds))) as f32,
+        entropy: (bits(calibrated) + bits(calibrated_other)) as f32,
+        // Never below 0 but for rounding.
+        mutual_information: (bits(p) + bits(q) - mean_entropy).clamp(0.0, 1.0) as f32,
         ood,
+        set,
         label,
-        abstain: label == Label::Uncertain,
+        abstain: !matches!(label, Label::Proliferating | Label::Senescent),
     }
 }
 
@@ -84,7 +96,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::stages::infer::testing::manifest;
+    use crate::stages::infer::{ConformalLimits, testing::manifest};
 
     fn output(logits: [f32; 2]) -> MemberOutput {
         MemberOutput {
@@ -115,7 +127,8 @@ mod tests {
             let mut manifest = ensemble(logits.len());
             manifest.temperature = temperature;
             let verdict = verdict(&manifest, &logits);
-            for value in [verdict.p_senescent, verdict.p_raw, verdict.entropy] {
+            let parts = [verdict.p_senescent, verdict.p_raw, verdict.entropy, verdict.mutual_information];
+            for value in parts {
                 prop_assert!((0.0..=1.0).contains(&value), "{verdict:?}");
             }
             prop_assert!((0.0..=0.5).contains(&verdict.spread), "{verdict:?}");
@@ -166,16 +179,41 @@ mod tests {
     }
 
     #[test]
-    fn the_band_is_open() {
+    fn a_class_is_named_when_it_alone_is_possible() {
         let mut manifest = ensemble(1);
-        let mut label = |low, high, odds: f32| {
-            manifest.abstain = crate::stages::infer::AbstainBand { low, high };
+        let mut label = |proliferating, senescent, odds: f32| {
+            manifest.conformal.limits = ConformalLimits {
+                proliferating,
+                senescent,
+            };
             verdict(&manifest, &[[0.0, odds]]).label
         };
-        assert_eq!(label(0.5, 0.5, 0.0), Label::Proliferating);
-        assert_eq!(label(0.35, 0.65, 0.0), Label::Uncertain);
-        assert_eq!(label(0.35, 0.65, 1.0), Label::Senescent);
-        assert_eq!(label(0.35, 0.65, -1.0), Label::Proliferating);
+        assert_eq!(label(0.6, 0.6, 0.0), Label::Uncertain);
+        assert_eq!(label(0.6, 0.6, 1.0), Label::Senescent);
+        assert_eq!(label(0.6, 0.6, -1.0), Label::Proliferating);
+        assert_eq!(label(0.4, 0.4, 0.0), Label::Atypical);
+        // The limit belongs to the set.
+        assert_eq!(label(0.5, 0.4, 0.0), Label::Proliferating);
+        assert_eq!(label(0.4, 0.5, 0.0), Label::Senescent);
+    }
+
+    #[test]
+    fn what_is_unlike_the_training_set_is_atypical() {
+        let manifest = ensemble(1);
+        let label = |ood| combine(&manifest, &[output([0.0, 5.0])], Some(ood)).label;
+        assert_eq!(
+            (label(1.0), label(1.001)),
+            (Label::Senescent, Label::Atypical)
+        );
+    }
+
+    #[test]
+    fn members_that_disagree_share_information() {
+        let manifest = ensemble(2);
+        let shared = |a, b| verdict(&manifest, &[[0.0, a], [0.0, b]]).mutual_information;
+        assert!(shared(2.0, 2.0) < 1e-6);
+        assert!(shared(-2.0, 2.0) > shared(-1.0, 1.0));
+        assert!((shared(-80.0, 80.0) - 1.0).abs() < 1e-6);
     }
 
     #[test]

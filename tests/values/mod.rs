@@ -105,8 +105,10 @@ pub fn verdict(p_senescent: f32) -> Verdict {
         }],
         spread: 0.0,
         entropy: 0.5,
+        mutual_information: 0.0,
         ood: None,
         label: Label::Senescent,
+        set: [false, true],
         abstain: false,
     }
 }

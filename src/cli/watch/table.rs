@@ -36,7 +36,7 @@ impl Table {
             match body.label {
                 Label::Senescent => AnsiColor::Red,
                 Label::Proliferating => AnsiColor::Green,
-                Label::Uncertain => AnsiColor::Yellow,
+                Label::Uncertain | Label::Atypical => AnsiColor::Yellow,
             }
             .into(),
         ));

@@ -37,8 +37,8 @@ pub struct Manifest {
     pub normalisation: Vec<Normalisation>,
     /// The calibrated log-odds are those of the mean probability divided by this.
     pub temperature: f64,
-    /// Between which probabilities no class is named.
-    pub abstain: AbstainBand,
+    /// Which classes are possible at which probability.
+    pub conformal: Conformal,
     /// The networks.
     pub members: Vec<MemberEntry>,
     /// Vectors that the networks must reproduce.
@@ -87,14 +87,26 @@ pub enum Rule {
     Relative,
 }
 
-/// The open interval of calibrated probabilities of `senescent` that is called uncertain.
+/// Class-conditional split conformal prediction (Sadinle et al., J. Am. Stat. Assoc. 114:223 (2019)): a class
+/// is possible when its calibrated probability falls short of 1 by at most its limit. Of the cells of each
+/// class, this part has the class among the possible ones.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct AbstainBand {
-    /// At or below: proliferating.
-    pub low: f64,
-    /// At or above: senescent.
-    pub high: f64,
+pub struct Conformal {
+    /// The part, above 0.5 and below 1.
+    pub coverage: f64,
+    /// Limits in [0, 1].
+    pub limits: ConformalLimits,
+}
+
+/// Largest 1 − p at which a class is possible, where p is its calibrated probability.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ConformalLimits {
+    /// Of `proliferating`.
+    pub proliferating: f64,
+    /// Of `senescent`.
+    pub senescent: f64,
 }
 
 /// One network.

@@ -30,7 +30,7 @@ pub use error::{EngineError, EnsembleError};
 pub(crate) use file::sha256_hex;
 pub use golden::{Deviation, GoldenDeviation, TOLERANCE, check_golden};
 pub use manifest::{
-    AbstainBand, FileEntry, MANIFEST_LIMIT, Manifest, MemberEntry, Normalisation, OodEntry,
-    PROLIFERATING, Rule, SENESCENT, TileSpec, Training,
+    Conformal, ConformalLimits, FileEntry, MANIFEST_LIMIT, Manifest, MemberEntry, Normalisation,
+    OodEntry, PROLIFERATING, Rule, SENESCENT, TileSpec, Training,
 };
 pub use plan::{Engine, MemberOutput, NetworkSpec, Plan, Transform};

@@ -22,7 +22,7 @@ pub(crate) fn manifest_json() -> Value {
             {"channel": "TPEF", "rule": "mean_in_cell", "span": 4.0}
         ],
         "temperature": 1.0,
-        "abstain": {"low": 0.35, "high": 0.65},
+        "conformal": {"coverage": 0.9, "limits": {"proliferating": 0.6, "senescent": 0.6}},
         "members": [
             {"name": "tiny", "file": "tiny.onnx", "sha256": digest, "cam": true}
         ],

@@ -29,9 +29,15 @@ pub(super) fn validate(manifest: &Manifest) -> Result<(), Problem> {
     tile(manifest)?;
     normalisation(manifest)?;
     within("temperature", manifest.temperature, 0.05..=20.0)?;
-    let band = manifest.abstain;
-    within("abstain.low", band.low, 0.0..=0.5)?;
-    within("abstain.high", band.high, 0.5..=1.0)?;
+    let conformal = manifest.conformal;
+    within("conformal.coverage", conformal.coverage, 0.5..=0.9999)?;
+    let limits = conformal.limits;
+    within(
+        "conformal.limits.proliferating",
+        limits.proliferating,
+        0.0..=1.0,
+    )?;
+    within("conformal.limits.senescent", limits.senescent, 0.0..=1.0)?;
     members(manifest)?;
     file("golden.file", &manifest.golden.file)?;
     digest("golden.sha256", &manifest.golden.sha256)?;
@@ -242,8 +248,12 @@ mod tests {
             ("/normalisation/0/channel", json!("SRS"), "normalisation"),
             ("/normalisation/1/span", json!(0.0), "normalisation[1].span"),
             ("/temperature", json!(0.0), "temperature"),
-            ("/abstain/low", json!(0.6), "abstain.low"),
-            ("/abstain/high", json!(0.4), "abstain.high"),
+            ("/conformal/coverage", json!(0.4), "conformal.coverage"),
+            (
+                "/conformal/limits/senescent",
+                json!(1.1),
+                "conformal.limits.senescent",
+            ),
             ("/members", json!([]), "members"),
             (
                 "/members/0/file",
@@ -295,7 +305,7 @@ mod tests {
         for pointer in [
             "",
             "/tile",
-            "/abstain",
+            "/conformal/limits",
             "/members/0",
             "/golden",
             "/ood",

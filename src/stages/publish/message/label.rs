@@ -37,12 +37,16 @@ pub struct LabelMessage {
     pub spread: f32,
     /// Entropy of the calibrated probability in bits.
     pub entropy: f32,
+    /// Mutual information of class and member in bits: what their disagreement adds to the entropy.
+    pub mutual_information: f32,
     /// Distance from the training set in units of its limit (above 1 is outside); null when there is no
     /// reference.
     pub ood: Option<f32>,
+    /// Which classes are possible at the coverage that the ensemble states, in the order of [`CLASSES`].
+    pub set: [bool; 2],
     /// The label.
     pub label: Label,
-    /// The label is `uncertain` because the probability lies in the abstain band.
+    /// The label names no class.
     pub abstain: bool,
     /// What is unusual.
     pub flags: CellFlags,
@@ -79,7 +83,9 @@ impl LabelMessage {
                 .collect(),
             spread: verdict.spread,
             entropy: verdict.entropy,
+            mutual_information: verdict.mutual_information,
             ood: verdict.ood,
+            set: verdict.set,
             label: verdict.label,
             abstain: verdict.abstain,
             flags: cell.flags,
