@@ -7,10 +7,15 @@ from pathlib import Path
 from typing import Any
 
 from . import RECIPE_VERSION
-from .contract import ABSTAIN, CHANNELS, CLASSES, ENSEMBLE_DIR, NORMALISATION, TILE
+from .contract import CHANNELS, CLASSES, COVERAGE, ENSEMBLE_DIR, NORMALISATION, TILE
 
 # Stands where a digest will be, in a manifest that describes preprocessing only.
 NO_DIGEST = "0" * 64
+
+UNCALIBRATED = {
+    "temperature": 1.0,
+    "conformal": {"coverage": COVERAGE, "limits": dict.fromkeys(CLASSES, 0.5)},
+}
 
 UNTRAINED = {
     "recipe": RECIPE_VERSION,
@@ -39,7 +44,7 @@ def describe(
     golden: dict[str, str],
     ood: dict[str, Any] | None = None,
     version: str = "0.0.0",
-    temperature: float = 1.0,
+    calibration: dict[str, Any] | None = None,
     training: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Compose a manifest from its parts."""
@@ -51,8 +56,7 @@ def describe(
         "channels": list(CHANNELS),
         "tile": TILE,
         "normalisation": NORMALISATION,
-        "temperature": temperature,
-        "abstain": ABSTAIN,
+        **(calibration or UNCALIBRATED),
         "members": members,
         "golden": golden,
         "ood": ood,
@@ -69,7 +73,7 @@ def preprocessing() -> dict[str, Any]:
 def of_folder(
     ensemble: Path,
     version: str,
-    temperature: float,
+    calibration: dict[str, Any],
     ood_limit: float | None,
     training: dict[str, Any],
 ) -> dict[str, Any]:
@@ -85,7 +89,7 @@ def of_folder(
         entry(ensemble / "golden.npz"),
         ood,
         version,
-        temperature,
+        calibration,
         training,
     )
 
@@ -108,7 +112,7 @@ def main() -> None:
     parser.add_argument("--version", default="0.1.0")
     parser.add_argument("--calibration", type=Path, help="written by recipe.calibrate")
     parser.add_argument("--ood", type=Path, help="written by recipe.ood")
-    parser.add_argument("--training", type=Path, help="written by recipe.train")
+    parser.add_argument("--training", type=Path, help="written by recipe.train for any member")
     parser.add_argument("--preprocessing", action="store_true", help="only how tiles are cut")
     options = parser.parse_args()
     if options.preprocessing:
@@ -117,7 +121,7 @@ def main() -> None:
     manifest = of_folder(
         options.ensemble,
         options.version,
-        read_json(options.calibration)["temperature"] if options.calibration else 1.0,
+        read_json(options.calibration)["manifest"] if options.calibration else UNCALIBRATED,
         read_json(options.ood)["limit"] if options.ood else None,
         read_json(options.training)["manifest"] if options.training else UNTRAINED,
     )

@@ -75,7 +75,7 @@ def confusion(report: dict[str, Any]) -> list[str]:
 
 def card(manifest: dict[str, Any], report: dict[str, Any]) -> str:
     """Compose the card."""
-    training, held, abstain = manifest["training"], report["held_out"], report["abstention"]
+    training, held, conformal = manifest["training"], report["held_out"], report["conformal"]
     low, high = training["pixel_size_um"]
     members = ", ".join(f"`{member['name']}`" for member in manifest["members"])
     outside = report["outside_training_set"]
@@ -118,10 +118,7 @@ def card(manifest: dict[str, Any], report: dict[str, Any]) -> str:
         "",
         *confusion(report),
         "",
-        f"Between {abstain['low']} and {abstain['high']} the label is uncertain: "
-        f"{100 * abstain['share_uncertain']:.1f} % of the cells; on the others",
-        f"the accuracy is {abstain['accuracy_of_certain']:.3f}. "
-        f"Temperature {manifest['temperature']}, fitted on validation dishes.",
+        f"TODO {conformal}",
         "",
         "## Tiles unlike the training set",
         "",

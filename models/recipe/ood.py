@@ -5,7 +5,7 @@ fine-tuned network keeps little in its last map but the two classes, and strange
 the middle. On 64 principal components of it, exchanged channels, lost SRS, blur, saturation and
 shuffled pixels scored *lower* than good tiles.
 
-score = √(mean of (whitening·(statistics − mean))²). The limit is a quantile over validation
+score = √(mean of (whitening·(statistics − mean))²). The limit is a quantile over calibration
 dishes; the program reports score/limit and flags what exceeds 1. `statistics` is the second
 implementation of the program's `infer/statistics.rs`; golden.npz holds both to each other.
 """
@@ -17,10 +17,10 @@ import numpy as np
 
 from . import npz
 from .contract import ENSEMBLE_DIR
-from .manifest import read_json, write_json
+from .manifest import write_json
 from .tiles import load
 
-QUANTILE = 0.99
+QUANTILE = 0.995
 # Fewer pixels than this are no cell; the whole tile is described then.
 FEWEST_PIXELS = 30
 FEWEST_BLOCKS = 10
@@ -82,6 +82,13 @@ def statistics(tiles: np.ndarray) -> np.ndarray:
     return np.array([describe(tile) for tile in tiles])
 
 
+def of_folder(folder: Path) -> np.ndarray:
+    """Return the statistics of all tiles of a folder, a few at a time."""
+    tiles = load(folder)
+    parts = np.array_split(np.arange(len(tiles)), max(1, len(tiles) // 100))
+    return np.concatenate([statistics(tiles.batch(part)) for part in parts])
+
+
 def fit(rows: np.ndarray) -> dict[str, np.ndarray]:
     """Return mean D and whitening D×D of statistics N×D."""
     if len(rows) <= 2 * rows.shape[1]:
@@ -102,17 +109,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("--ensemble", type=Path, default=ENSEMBLE_DIR)
     parser.add_argument("--tiles", type=Path, required=True)
-    parser.add_argument("--training", type=Path, required=True, help="names validation dishes")
+    parser.add_argument("--calibration-tiles", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args()
-    tiles = load(options.tiles)
-    validation = np.isin(tiles.dishes, read_json(options.training)["validation_dishes"])
-    rows = np.concatenate(
-        [statistics(tiles.batch(part)) for part in np.array_split(np.arange(len(tiles)), 32)]
-    )
-    reference = fit(rows[~validation])
+    reference = fit(of_folder(options.tiles))
     npz.write(options.ensemble / "ood.npz", reference)
-    limit = float(np.quantile(score(rows[validation], reference), QUANTILE))
+    limit = float(np.quantile(score(of_folder(options.calibration_tiles), reference), QUANTILE))
     write_json(options.out, {"limit": round(limit, 4), "quantile": QUANTILE})
     print(f"limit {limit:.3f} at quantile {QUANTILE}")
 

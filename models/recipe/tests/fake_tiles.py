@@ -50,6 +50,7 @@ def write(folder: Path, dishes: int, each: int, seed: int, unknown: int = 0) -> 
             "y_um": 50.0,
             "area_um2": 900.0 if senescent else 500.0,
             "iou": 0.8 if known else "",
+            "seen": 1.0 if known else "",
             "flags": "",
         }
         rows.append([values[name] for name in COLUMNS])

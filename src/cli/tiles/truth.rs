@@ -33,6 +33,8 @@ pub(super) struct Match {
     pub(super) cell: TruthCell,
     /// Intersection over union of the two.
     pub(super) iou: f64,
+    /// Part of the true cell's area that is in the field and not under another cell, 0 to 1.
+    pub(super) seen: f64,
 }
 
 impl Truth {
@@ -114,6 +116,7 @@ impl FrameTruth {
         Some(Match {
             cell: cell.clone(),
             iou: f64::from(shared) / either,
+            seen: (cell.area_um2 / cell.phenotype.footprint_um2).clamp(0.0, 1.0),
         })
     }
 }

@@ -23,8 +23,7 @@ pub(super) struct TileWriter {
     tiles: usize,
 }
 
-const CSV_HEADER: &str =
-    "index,source,dish,frame,cell,class,severity,p_oracle,instrument,x_um,y_um,area_um2,iou,flags";
+const CSV_HEADER: &str = "index,source,dish,frame,cell,class,severity,p_oracle,instrument,x_um,y_um,area_um2,iou,seen,flags";
 
 impl TileWriter {
     /// Creates both files in `out`, which is made if need be.
@@ -69,21 +68,22 @@ impl TileWriter {
         let [x_um, y_um] = cell.centroid_px.map(|pixels| pixels * pixel_um);
         let area_um2 = f64::from(cell.area_px) * pixel_um * pixel_um;
         let truth = matched.map_or_else(
-            || [const { String::new() }; 4],
-            |Match { cell, iou }| {
+            || [const { String::new() }; 5],
+            |Match { cell, iou, seen }| {
                 [
                     cell.class.as_str().to_owned(),
                     cell.severity.to_string(),
                     cell.oracle_p_senescent.to_string(),
                     iou.to_string(),
+                    format!("{seen:.3}"),
                 ]
             },
         );
-        let [class, severity, oracle, iou] = truth;
+        let [class, severity, oracle, iou, seen] = truth;
         // Each dish has a microscope of its own.
         let dish = dish.map_or_else(String::new, |seed| seed.to_string());
         self.csv_line(&format!(
-            "{},{},{dish},{},{},{class},{severity},{oracle},{dish},{x_um:.3},{y_um:.3},{area_um2:.3},{iou},{}",
+            "{},{},{dish},{},{},{class},{severity},{oracle},{dish},{x_um:.3},{y_um:.3},{area_um2:.3},{iou},{seen},{}",
             self.tiles,
             quoted(&source.display().to_string()),
             cell.frame,

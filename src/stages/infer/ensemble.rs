@@ -224,14 +224,26 @@ impl Worker {
     /// # Errors
     /// When a member fails; the worker can be used for the next tile.
     pub fn run(&mut self, tile: ArrayView3<'_, f32>) -> Result<Vec<MemberOutput>, EnsembleError> {
-        self.plans
-            .iter_mut()
-            .map(|(member, plan)| {
-                plan.run(tile).map_err(|source| EnsembleError::Run {
-                    member: member.clone(),
-                    source,
-                })
-            })
+        (0..self.plans.len())
+            .map(|member| self.run_member(member, tile))
             .collect()
+    }
+
+    /// What the member at an index of the manifest says of a tile of channels × rows × columns.
+    ///
+    /// # Errors
+    /// When there is no such member or it fails; the worker can be used for the next tile.
+    pub fn run_member(
+        &mut self,
+        member: usize,
+        tile: ArrayView3<'_, f32>,
+    ) -> Result<MemberOutput, EnsembleError> {
+        let Some((name, plan)) = self.plans.get_mut(member) else {
+            return Err(EnsembleError::NoMember { member });
+        };
+        plan.run(tile).map_err(|source| EnsembleError::Run {
+            member: name.clone(),
+            source,
+        })
     }
 }

@@ -104,6 +104,12 @@ pub enum EnsembleError {
         /// What is allowed.
         tolerance: f64,
     },
+    /// A member was asked for that the ensemble does not have.
+    #[error("the ensemble has no member at index {member}")]
+    NoMember {
+        /// The index that was asked for.
+        member: usize,
+    },
     /// A member gave no result for a tile.
     #[error("member {member} gave no result for a tile: {source}")]
     Run {
