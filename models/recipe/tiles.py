@@ -41,11 +41,14 @@ class Tiles:
 
     `rows` are the tiles' places in `array`; `classes` holds indices into `CLASSES` or −1;
     `p_oracle` is the probability of senescence from the true phenotype, or NaN; `seen` is the
-    part of the cell's area that is in the field, or NaN.
+    part of the cell's area that is in the field, or NaN; `sources` are the recordings and
+    `centres_um` N×2 the cells' places in them.
     """
 
     array: np.ndarray
     rows: np.ndarray
+    sources: np.ndarray
+    centres_um: np.ndarray
     dishes: np.ndarray
     classes: np.ndarray
     p_oracle: np.ndarray
@@ -105,6 +108,8 @@ def load(folder: Path) -> Tiles:
     return Tiles(
         array=array,
         rows=np.array([int(row["index"]) for row in table], np.int64),
+        sources=np.array([row["source"] for row in table], dtype=str),
+        centres_um=np.array([[number(row["x_um"]), number(row["y_um"])] for row in table]),
         dishes=np.array([row["dish"] for row in table], dtype=str),
         classes=np.array([class_index(row["class"]) for row in table], np.int64),
         p_oracle=np.array([number(row["p_oracle"]) for row in table]),
