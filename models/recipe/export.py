@@ -19,6 +19,7 @@ from .contract import TILE_PIXELS
 from .networks import MEMBERS, Network, build
 from .onnx_passes import (
     drop_unused_initializers,
+    explicit_pool_sizes,
     fold_constants,
     fold_pads,
     halve_weights,
@@ -68,6 +69,7 @@ def to_onnx(network: Network) -> onnx.ModelProto:
     model = onnx.load_from_string(buffer.getvalue())
     fold_constants(model)
     fold_pads(model.graph)
+    explicit_pool_sizes(model)
     drop_unused_initializers(model.graph)
     merge_equal_initializers(model.graph)
     halve_weights(model.graph)

@@ -35,7 +35,7 @@ class Member:
     relative_rate: float = 1.0
 
 
-# Without BatchNorm, the steps that suit the others diverge.
+# Without BatchNorm, the steps that suit the others undo what was pretrained.
 PLAIN_RATE = 0.2
 
 

@@ -56,6 +56,32 @@ def fold_pads(graph: GraphProto) -> None:
         graph.node.remove(pad)
 
 
+def explicit_pool_sizes(model: onnx.ModelProto) -> None:
+    """Replace MaxPool's rounding up by the rows and columns of padding that it amounts to.
+
+    Engines differ in what `ceil_mode` does at the border; padding is plain.
+    """
+    inferred = onnx.shape_inference.infer_shapes(model, strict_mode=True, data_prop=True).graph
+    sizes = {
+        value.name: [dim.dim_value for dim in value.type.tensor_type.shape.dim[2:]]
+        for value in inferred.value_info
+    }
+    for pool in [node for node in model.graph.node if node.op_type == "MaxPool"]:
+        attributes = {item.name: item for item in pool.attribute}
+        if "ceil_mode" not in attributes or not attributes["ceil_mode"].i:
+            continue
+        kernel, strides, pads = (
+            list(attributes[name].ints) for name in ("kernel_shape", "strides", "pads")
+        )
+        for axis, size in enumerate(sizes[pool.input[0]]):
+            beyond = (size + pads[axis] + pads[axis + 2] - kernel[axis]) % strides[axis]
+            if beyond:
+                pads[axis + 2] += strides[axis] - beyond
+        pool.attribute.remove(attributes["ceil_mode"])
+        del attributes["pads"].ints[:]
+        attributes["pads"].ints.extend(pads)
+
+
 def drop_unused_initializers(graph: GraphProto) -> None:
     """Remove initializers that no node reads."""
     used = {name for node in graph.node for name in node.input}

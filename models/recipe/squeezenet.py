@@ -29,6 +29,9 @@ SQUEEZED = (16, 16, 32, 32, 48, 48, 64, 64)
 STEMS = {"1.0": (96, 7), "1.1": (64, 3)}
 # version -> the fire modules that a pool precedes
 POOLED = {"1.0": (2, 5, 9), "1.1": (2, 4, 6)}
+# version -> factor on the last map, whose values without BatchNorm are so large (pooled up to 160
+# in 1.0) that a new head's first steps would overshoot; with it they are as in the other members.
+SHARES = {"1.0": 1 / 8, "1.1": 1 / 2}
 
 # A tile value t in [−1, 1] stands for the pixel 127.5·(t + 1), from which the mean is taken.
 MEAN_RGB = (123.0, 117.0, 104.0)
@@ -62,6 +65,7 @@ class SqueezeNet(nn.Module):
         super().__init__()
         channels, kernel = STEMS[version]
         self.pooled = POOLED[version]
+        self.share = SHARES[version]
         self.conv1 = nn.Conv2d(3, channels, kernel, stride=2)
         self.fires = nn.ModuleList()
         for squeezed in SQUEEZED:
@@ -75,7 +79,7 @@ class SqueezeNet(nn.Module):
             if number in self.pooled:
                 x = functional.max_pool2d(x, 3, 2, ceil_mode=True)
             x = fire(x)
-        return x
+        return x * self.share
 
 
 def early_layers(backbone: nn.Module) -> list[nn.Module]:
@@ -97,7 +101,7 @@ def assemble(version: str, published: Published) -> tuple[SqueezeNet, Evidence]:
     weight, bias = (torch.from_numpy(array).float() for array in published("classifier"))
 
     def classifier(features: Tensor) -> Tensor:
-        return torch.relu(functional.conv2d(features, weight, bias)).mean((2, 3))
+        return torch.relu(functional.conv2d(features / backbone.share, weight, bias)).mean((2, 3))
 
     return backbone, names_a_cat(classifier)
 

@@ -57,12 +57,13 @@ def to_tensor(batch: np.ndarray) -> Tensor:
     return torch.from_numpy(batch).contiguous(memory_format=torch.channels_last)
 
 
-def set_rates(optimiser: torch.optim.Optimizer, settings: Settings, progress: float) -> None:
+def set_rates(
+    optimiser: torch.optim.Optimizer, network: Network, settings: Settings, progress: float
+) -> None:
     """Set the learning rates: a short rise, then half a cosine; `progress` is in [0, 1]."""
     factor = min(1.0, (progress + 1e-3) / RISE) * 0.5 * (1 + math.cos(math.pi * progress))
-    for group, rate in zip(
-        optimiser.param_groups, (settings.head_rate, settings.backbone_rate), strict=True
-    ):
+    rates = (settings.head_rate, settings.backbone_rate * network.relative_rate)
+    for group, rate in zip(optimiser.param_groups, rates, strict=True):
         group["lr"] = rate * factor
 
 
@@ -85,7 +86,8 @@ def train_epoch(
     total = 0.0
     for index, chosen in enumerate(tqdm(batches, desc=f"epoch {epoch + 1}", disable=None)):
         passed = epoch - settings.warmup_epochs + index / len(batches)
-        set_rates(optimiser, settings, RISE if frozen else passed / settings.epochs)
+        progress = RISE if frozen else passed / settings.epochs
+        set_rates(optimiser, network, settings, progress)
         batch = augment(to_tensor(tiles.batch(chosen)), rng)
         batch = batch.contiguous(memory_format=torch.channels_last)
         loss = nn.functional.cross_entropy(network(batch), torch.from_numpy(tiles.classes[chosen]))
