@@ -20,7 +20,7 @@ use senescope::{
         RunEnd, RunState, Stat, Total, VERSION,
         message::{MessageError, decode, decode_header, encode},
     },
-    telemetry::{Discard, Edge, Latencies},
+    telemetry::{Discard, Edge, FrameQuality, Latencies},
 };
 use senescope_hal::{Clock, HostInstant};
 use serde::{Serialize, de::DeserializeOwned};
@@ -84,6 +84,15 @@ fn stat() -> Stat {
     let mut latency = latencies.report().stages;
     latency.retain(|stage, _| stage == "total");
     Stat {
+        quality: FrameQuality {
+            frame: 3,
+            cells: 14,
+            missing_rows: 0,
+            flags: [("saturated".to_owned(), 9)].into(),
+        },
+        warnings: vec![
+            "frame 3: 9 of 14 cells are saturated: lower the gain or the power".to_owned(),
+        ],
         frames: 1,
         labels_before_frame_end: 1,
         edges: vec![edge.counts()],

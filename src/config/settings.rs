@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, path::PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::stages::{infer::TransformChoice, segment::SegmentConfig};
+use crate::stages::{infer::TransformChoice, quality::QualityConfig, segment::SegmentConfig};
 
 /// Everything that can be set.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -18,6 +18,8 @@ pub struct Settings {
     pub sim: Sim,
     /// How cells are found.
     pub segment: SegmentConfig,
+    /// When an image is warned of.
+    pub quality: QualityConfig,
     /// Which ensemble classifies.
     pub ensemble: EnsembleSettings,
     /// How the networks run.

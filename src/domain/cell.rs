@@ -16,7 +16,11 @@ pub struct CellFlags {
     pub saturated: bool,
     /// Wider or higher than the tile: only its middle was classified.
     pub larger_than_tile: bool,
-    /// Its features lie outside the training set of the ensemble.
+    /// SRS and TPEF do not go together: the pulses do not overlap, or a detector is off.
+    pub channel_lost: bool,
+    /// Transmission looks like SRS or TPEF: cables or channel names are exchanged.
+    pub channels_exchanged: bool,
+    /// Its image lies outside the training set of the ensemble.
     pub outside_training_set: bool,
 }
 
@@ -28,6 +32,8 @@ impl CellFlags {
             (self.incomplete, "incomplete"),
             (self.saturated, "saturated"),
             (self.larger_than_tile, "larger_than_tile"),
+            (self.channel_lost, "channel_lost"),
+            (self.channels_exchanged, "channels_exchanged"),
             (self.outside_training_set, "outside_training_set"),
         ]
         .into_iter()

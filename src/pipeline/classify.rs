@@ -17,18 +17,30 @@ use crate::{
     stages::{
         combine::{combine, decided_class},
         explain::explain,
-        infer::{Ensemble, EnsembleError, MemberOutput, Worker},
+        infer::{Ensemble, EnsembleError, MemberOutput, Worker, describe},
+        quality::{self, QualityConfig},
     },
 };
 
 /// Classifies tiles until the queue is closed and empty.
-pub(crate) fn work(mut worker: Worker, ensemble: &Ensemble, clock: &dyn Clock, fan: &Fan<'_>) {
+pub(crate) fn work(
+    mut worker: Worker,
+    ensemble: &Ensemble,
+    quality: &QualityConfig,
+    clock: &dyn Clock,
+    fan: &Fan<'_>,
+) {
     while let Some((share, member)) = fan.next() {
         let cell = &share.job.tile.cell;
         let (frame, cell) = (cell.frame, cell.id);
         // A defect on one tile costs that tile; a worker that is gone would cost the run.
         let computed = panic::catch_unwind(AssertUnwindSafe(|| {
-            compute(&mut worker, ensemble, clock, &share, member)
+            let output = worker.run_member(member, share.job.tile.values.view())?;
+            if let Some(outputs) = share.keep(member, output) {
+                let classified = classify(&outputs, ensemble, quality, clock, &share);
+                share.answer(|bytes| What::Classified(Box::new(classified), bytes));
+            }
+            Ok::<_, EnsembleError>(())
         }));
         match computed {
             Ok(Ok(())) => {}
@@ -40,35 +52,23 @@ pub(crate) fn work(mut worker: Worker, ensemble: &Ensemble, clock: &dyn Clock, f
     }
 }
 
-/// Computes one member; with the last of them the cell is classified.
-fn compute(
-    worker: &mut Worker,
-    ensemble: &Ensemble,
-    clock: &dyn Clock,
-    share: &Share,
-    member: usize,
-) -> Result<(), EnsembleError> {
-    let output = worker.run_member(member, share.job.tile.values.view())?;
-    if let Some(outputs) = share.keep(member, output) {
-        let classified = classify(&outputs, ensemble, clock, share);
-        share.answer(|bytes| What::Classified(Box::new(classified), bytes));
-    }
-    Ok(())
-}
-
 fn classify(
     outputs: &[MemberOutput],
     ensemble: &Ensemble,
+    quality: &QualityConfig,
     clock: &dyn Clock,
     share: &Share,
 ) -> Classified {
     let inferred = clock.now();
     let manifest = ensemble.manifest();
     let tile = &share.job.tile;
-    let verdict = combine(manifest, outputs, ensemble.ood(tile.values.view()));
+    let statistics = describe(tile.values.view());
+    let verdict = combine(manifest, outputs, ensemble.ood_of(&statistics));
     let map = explain(manifest, outputs, decided_class(manifest, &verdict));
     let mut cell = Arc::clone(&tile.cell);
-    Arc::make_mut(&mut cell).flags.outside_training_set = verdict.ood.is_some_and(|ood| ood > 1.0);
+    let flags = &mut Arc::make_mut(&mut cell).flags;
+    flags.outside_training_set = verdict.ood.is_some_and(|ood| ood > 1.0);
+    quality::judge(quality, &statistics, &manifest.channels, flags);
     Classified {
         cell,
         window: tile.window,

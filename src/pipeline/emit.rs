@@ -17,7 +17,7 @@ use senescope_hal::Clock;
 use super::{Classified, FrameEnd, Sink, SinkError, Stop};
 use crate::{
     stages::assemble::FrameBuffer,
-    telemetry::{Discard, Edge, Latencies},
+    telemetry::{Discard, Edge, FrameQuality, Latencies},
 };
 
 /// One step of the run, in the order of `index`.
@@ -49,6 +49,10 @@ pub(crate) struct Emitter<'a> {
     pub(crate) latencies: &'a Mutex<Latencies>,
     /// Frames whose last row has been received.
     pub(crate) frames_received: &'a AtomicU64,
+    /// The last frame that ended, and what is wrong with it in words.
+    pub(crate) quality: &'a Mutex<(FrameQuality, Vec<String>)>,
+    /// Part of a frame's cells with the same fault from which on it is warned of.
+    pub(crate) warn_part: f64,
     pub(crate) stop: &'a Stop,
 }
 
@@ -75,13 +79,14 @@ impl Emitter<'_> {
             })
             .collect();
         let mut waiting = BTreeMap::new();
+        let mut quality = FrameQuality::default();
         let mut next = 0;
         let mut result = Ok(());
         for step in steps {
             waiting.insert(step.index, step.what);
             while let Some(what) = waiting.remove(&next) {
                 next += 1;
-                if let Err(error) = self.step(what, &mut sinks) {
+                if let Err(error) = self.step(what, &mut quality, &mut sinks) {
                     self.stop.ask();
                     result = result.and(Err(error));
                 }
@@ -90,7 +95,12 @@ impl Emitter<'_> {
         result
     }
 
-    fn step(&self, what: What, sinks: &mut [Fed<'_>]) -> Result<(), SinkError> {
+    fn step(
+        &self,
+        what: What,
+        quality: &mut FrameQuality,
+        sinks: &mut [Fed<'_>],
+    ) -> Result<(), SinkError> {
         match what {
             What::Shed => Ok(()),
             What::Failed(bytes) => {
@@ -102,6 +112,7 @@ impl Emitter<'_> {
             What::Classified(mut classified, bytes) => {
                 self.verdicts.enter(1);
                 classified.stamps.emitted = self.clock.now();
+                quality.add(&classified.cell.flags.names());
                 let emitted = feed(sinks, |sink| sink.cell(&classified));
                 if sinks.first().is_some_and(|publisher| publisher.failed) {
                     self.verdicts.discard(Discard::Cancelled, 1);
@@ -119,11 +130,28 @@ impl Emitter<'_> {
                 emitted
             }
             What::FrameEnd(end, image) => {
+                self.judge(end, std::mem::take(quality));
                 let emitted = feed(sinks, |sink| sink.frame(&end, image.as_deref()));
                 (self.release)(image.map_or(0, |image| image.bytes()));
                 emitted
             }
         }
+    }
+}
+
+impl Emitter<'_> {
+    /// Warns of a frame that ended, and keeps it for whoever watches.
+    fn judge(&self, end: FrameEnd, quality: FrameQuality) {
+        let quality = FrameQuality {
+            frame: end.frame,
+            missing_rows: end.missing_rows,
+            ..quality
+        };
+        let warnings = quality.warnings(self.warn_part);
+        for warning in &warnings {
+            tracing::warn!("{warning}");
+        }
+        *self.quality.lock().unwrap_or_else(PoisonError::into_inner) = (quality, warnings);
     }
 }
 

@@ -185,7 +185,10 @@ impl Execution<'_> {
 
 fn stat(monitor: &Monitor, tiles_limit: usize) -> Stat {
     let latency = monitor.latency();
+    let (quality, warnings) = monitor.quality();
     Stat {
+        quality,
+        warnings,
         frames: monitor.frames(),
         labels_before_frame_end: latency.before_frame_end,
         edges: monitor.edges(),

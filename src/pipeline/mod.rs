@@ -121,8 +121,11 @@ impl Run<'_> {
             verdicts: &monitor.verdicts,
             latencies: &monitor.latencies,
             frames_received: &monitor.frames_received,
+            quality: &monitor.quality,
+            warn_part: self.settings.quality.warn_part,
             stop,
         };
+        let quality = &self.settings.quality;
         let Self {
             ensemble,
             clock,
@@ -145,7 +148,7 @@ impl Run<'_> {
                 .into_iter()
                 .map(|worker| {
                     let fan = Arc::clone(&fan);
-                    scope.spawn(move || classify::work(worker, ensemble, clock, &fan))
+                    scope.spawn(move || classify::work(worker, ensemble, quality, clock, &fan))
                 })
                 .collect();
             // The last worker takes the way to the emitter with it.

@@ -8,7 +8,7 @@ use std::sync::{
 use super::queue::Fill;
 use crate::{
     stages::publish::Depth,
-    telemetry::{Edge, EdgeCounts, Latencies, LatencyReport},
+    telemetry::{Edge, EdgeCounts, FrameQuality, Latencies, LatencyReport},
 };
 
 /// Counters and latencies of one run, shared between its threads and whoever watches.
@@ -22,6 +22,8 @@ pub struct Monitor {
     pub(crate) latencies: Mutex<Latencies>,
     /// Frames whose last row has been received.
     pub(crate) frames_received: AtomicU64,
+    /// The last frame that ended, and what is wrong with it in words.
+    pub(crate) quality: Mutex<(FrameQuality, Vec<String>)>,
 }
 
 impl Default for Monitor {
@@ -33,6 +35,7 @@ impl Default for Monitor {
             verdicts: Edge::new("verdicts"),
             latencies: Mutex::default(),
             frames_received: AtomicU64::new(0),
+            quality: Mutex::default(),
         }
     }
 }
@@ -62,6 +65,14 @@ impl Monitor {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .report()
+    }
+
+    /// The last frame that ended, and what is wrong with it in words.
+    pub fn quality(&self) -> (FrameQuality, Vec<String>) {
+        self.quality
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     /// Frames whose last row has been received.

@@ -7,5 +7,6 @@ pub mod correct;
 pub mod explain;
 pub mod infer;
 pub mod publish;
+pub mod quality;
 pub mod segment;
 pub mod tile;

@@ -2,6 +2,8 @@
 
 mod edge;
 mod latency;
+mod quality;
 
 pub use edge::{Discard, Edge, EdgeCounts};
 pub use latency::{Latencies, LatencyReport, Percentiles};
+pub use quality::FrameQuality;

@@ -9,4 +9,5 @@
 mod conservation;
 mod determinism;
 mod draining;
+mod quality;
 mod support;

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use crate::{
     control::{self, Reply},
     stages::publish::{
-        CamMessage, Frames, Heartbeat, Kind, LabelMessage, Message, Run, RunEnd,
+        CamMessage, Frames, Heartbeat, Kind, LabelMessage, Message, Run, RunEnd, Stat,
         message::{decode, decode_header},
         subscriber::{Arrival, Comparison, Tally},
     },
@@ -42,6 +42,8 @@ pub(super) struct Follower {
     tally: Tally,
     /// A sign of life was seen, and the snapshot taken.
     joined: bool,
+    /// What was wrong with the last frame that was told of.
+    warnings: Vec<String>,
 }
 
 impl Follower {
@@ -51,6 +53,7 @@ impl Follower {
             control: control.to_owned(),
             tally: Tally::default(),
             joined: false,
+            warnings: Vec::new(),
         }
     }
 
@@ -107,7 +110,17 @@ impl Follower {
                     self.take_snapshot(&mut events).await;
                 }
             }
-            Kind::Cam | Kind::Stat => {}
+            Kind::Stat => {
+                let warnings = decode::<Stat>(bytes).map(|message| message.body.warnings);
+                // The same frame is told of every second.
+                if let Ok(warnings) = warnings
+                    && warnings != self.warnings
+                {
+                    events.extend(warnings.iter().cloned().map(Event::Note));
+                    self.warnings = warnings;
+                }
+            }
+            Kind::Cam => {}
         }
         events
     }

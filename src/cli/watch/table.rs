@@ -67,7 +67,9 @@ fn flags(label: &LabelMessage) -> String {
         (flags.incomplete, "incomplete"),
         (flags.saturated, "saturated"),
         (flags.larger_than_tile, "large"),
-        (flags.outside_training_set, "atypical"),
+        (flags.channel_lost, "channel lost"),
+        (flags.channels_exchanged, "channels exchanged"),
+        (flags.outside_training_set, "unlike training"),
     ]
     .into_iter()
     .filter_map(|(set, name)| set.then_some(name))

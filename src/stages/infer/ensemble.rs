@@ -13,6 +13,7 @@ use super::{
     file::{read_bounded, read_verified, sha256_hex},
     golden::Golden,
     ood::OodReference,
+    statistics::{Statistics, describe},
 };
 
 /// A loaded ensemble. Shared by threads.
@@ -190,7 +191,12 @@ impl Ensemble {
     /// Distance of a tile from the training set in units of the manifest's limit; `None` when the ensemble
     /// has no reference.
     pub fn ood(&self, tile: ArrayView3<'_, f32>) -> Option<f32> {
-        Some(self.ood.as_ref()?.distance(tile))
+        self.ood_of(&describe(tile))
+    }
+
+    /// The same for a tile whose statistics are known.
+    pub(crate) fn ood_of(&self, statistics: &Statistics) -> Option<f32> {
+        Some(self.ood.as_ref()?.distance(statistics))
     }
 
     /// The tiles of the golden vectors: tiles × channels × rows × columns.

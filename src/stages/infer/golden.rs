@@ -140,6 +140,7 @@ fn compare_statistics(npz: &mut Npz, tiles: ArrayView4<'_, f32>) -> Result<(), E
     for (index, (tile, expected)) in tiles.outer_iter().zip(expected.outer_iter()).enumerate() {
         let found = statistics::describe(tile);
         let differs = found
+            .values()
             .iter()
             .zip(expected)
             .position(|(found, expected)| (found - f64::from(*expected)).abs() > STATISTICS);

@@ -34,3 +34,4 @@ pub use manifest::{
     OodEntry, PROLIFERATING, Rule, SENESCENT, TileSpec, Training,
 };
 pub use plan::{Engine, MemberOutput, NetworkSpec, Plan, Transform};
+pub(crate) use statistics::{Statistics, describe};

@@ -5,12 +5,12 @@
 
 use std::path::Path;
 
-use ndarray::{Array1, Array2, ArrayView3, Ix1, Ix2};
+use ndarray::{Array1, Array2, Ix1, Ix2};
 
 use super::{
     EnsembleError,
     npz::Npz,
-    statistics::{count, describe},
+    statistics::{Statistics, count},
 };
 
 /// The training set, as far as it is needed for a comparison.
@@ -37,9 +37,9 @@ impl OodReference {
         })
     }
 
-    /// The distance of a tile in units of the limit.
-    pub(super) fn distance(&self, tile: ArrayView3<'_, f32>) -> f32 {
-        self.of_statistics(&describe(tile))
+    /// The distance of a tile with these statistics in units of the limit.
+    pub(super) fn distance(&self, statistics: &Statistics) -> f32 {
+        self.of_statistics(statistics.values())
     }
 
     fn of_statistics(&self, statistics: &[f64]) -> f32 {

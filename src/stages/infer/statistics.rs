@@ -17,6 +17,31 @@ const LARGEST_SKEW: f64 = 5.0;
 /// Statistics of each channel.
 const OF_CHANNEL: usize = 5;
 
+/// The statistics of one tile.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Statistics {
+    values: Vec<f64>,
+    channels: usize,
+}
+
+impl Statistics {
+    /// All of them, in the order of [`describe`].
+    pub(crate) fn values(&self) -> &[f64] {
+        &self.values
+    }
+
+    /// Correlation of two channels inside the cell.
+    pub(crate) fn correlation(&self, one: usize, other: usize) -> f64 {
+        let (low, high) = (one.min(other), one.max(other));
+        if low == high {
+            return 1.0;
+        }
+        // The pairs before those of `low`, then those of `low` before `high`.
+        let before = low * self.channels - low * (low + 1) / 2;
+        self.values[OF_CHANNEL * self.channels + before + high - low - 1]
+    }
+}
+
 /// How many statistics a tile of `channels` channels has.
 pub(super) fn count(channels: usize) -> usize {
     OF_CHANNEL * channels + channels * channels.saturating_sub(1) / 2
@@ -25,7 +50,7 @@ pub(super) fn count(channels: usize) -> usize {
 /// The statistics of a tile (channels × rows × columns), inside its cell: for each channel mean, ln of the
 /// standard deviation, ln of that of the Laplacian at one and at two pixels, and skewness; then the
 /// correlation of each pair of channels.
-pub(super) fn describe(tile: ArrayView3<'_, f32>) -> Vec<f64> {
+pub(crate) fn describe(tile: ArrayView3<'_, f32>) -> Statistics {
     let tile = tile.mapv(f64::from);
     let (channels, rows, columns) = tile.dim();
     let mut inside = Array2::from_shape_fn((rows, columns), |(y, x)| {
@@ -66,7 +91,10 @@ pub(super) fn describe(tile: ArrayView3<'_, f32>) -> Vec<f64> {
             row.push(mean(&products) / (scale_a * scale_b));
         }
     }
-    row
+    Statistics {
+        values: row,
+        channels,
+    }
 }
 
 /// The pixels of `plane` that are `inside`, row by row.

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     stages::publish::message::Kind,
-    telemetry::{EdgeCounts, Percentiles},
+    telemetry::{EdgeCounts, FrameQuality, Percentiles},
 };
 
 /// How full a queue is.
@@ -33,6 +33,10 @@ pub struct Stat {
     pub latency: BTreeMap<String, Percentiles>,
     /// Queues.
     pub queues: BTreeMap<String, Depth>,
+    /// The cells of the last frame that ended; empty before there is one.
+    pub quality: FrameQuality,
+    /// What is wrong with that frame, in words.
+    pub warnings: Vec<String>,
 }
 
 /// Where the daemon is.

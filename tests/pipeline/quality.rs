@@ -1,0 +1,54 @@
+//! Faults of an image are flagged where they are, and nowhere else.
+
+use serde_json::Value;
+
+use super::support::{frames, pulled, run};
+
+type Planes = [Vec<u16>; 3];
+
+/// Cells of the spoilt frames, and how many of them have the flag.
+fn flagged(spoil: impl Fn(&mut Planes), flag: &str) -> (usize, usize) {
+    let mut spoilt = frames().to_vec();
+    spoilt.iter_mut().for_each(spoil);
+    let (said, _) = run(pulled(&spoilt, &[16]), 2);
+    let labels: Vec<Value> = said
+        .labels
+        .iter()
+        .map(|label| serde_json::from_str(label).unwrap())
+        .collect();
+    let with = labels.iter().filter(|label| label["flags"][flag] == true);
+    (labels.len(), with.count())
+}
+
+/// Counts that look random about a level.
+fn noise(plane: &mut [u16]) {
+    let mut state = 1_u32;
+    for count in plane {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        *count = 300 + (state >> 26) as u16;
+    }
+}
+
+#[test]
+fn good_cells_have_no_fault() {
+    for flag in ["channel_lost", "channels_exchanged"] {
+        let (cells, with) = flagged(|_| (), flag);
+        assert!(cells > 5 && with == 0, "{flag}: {with} of {cells}");
+    }
+}
+
+#[test]
+fn a_lost_channel_is_named() {
+    for channel in [0, 1] {
+        let (cells, with) = flagged(|planes| noise(&mut planes[channel]), "channel_lost");
+        assert!(cells > 5 && 10 * with >= 9 * cells, "{with} of {cells}");
+    }
+}
+
+#[test]
+fn exchanged_channels_are_named() {
+    for channel in [0, 1] {
+        let (cells, with) = flagged(|planes| planes.swap(channel, 2), "channels_exchanged");
+        assert!(cells > 5 && 10 * with >= 9 * cells, "{with} of {cells}");
+    }
+}
