@@ -82,6 +82,14 @@ pub fn render(report: &Report) -> String {
     card(
         &mut page,
         "",
+        "Cells at the border of the field",
+        &tables::by_border(report),
+        "The border cuts cells, and those show less than the oracle knows; their labels carry the flag \
+         <code>touches_border</code>.",
+    );
+    card(
+        &mut page,
+        "",
         "What doubt is worth",
         &plots::abstention(report),
         &format!(
@@ -89,14 +97,6 @@ pub fn render(report: &Report) -> String {
              rest by {}.",
             points(report.abstention.rise_at_10_percent_points, 1.0)
         ),
-    );
-    card(
-        &mut page,
-        "",
-        "Cells at the border of the field",
-        &tables::by_border(report),
-        "The border cuts cells, and those show less than the oracle knows; their labels carry the flag \
-         <code>touches_border</code>.",
     );
     if let Some(table) = tables::unlike(report) {
         card(
@@ -139,20 +139,20 @@ fn card(page: &mut String, class: &str, title: &str, content: &str, caption: &st
 
 fn headline(report: &Report) -> String {
     let accuracy = report.ensemble.accuracy;
-    let unseen = if report.judged.trained_on_these_tiles {
-        "cells that it was trained on"
+    let cells = if report.judged.trained_on_these_tiles {
+        "the cells that it was trained on"
     } else {
-        "cells in dishes that it has not seen"
+        "the cells in dishes that it has not seen"
     };
     let mut sentence = format!(
-        "{} names {} of {unseen} rightly (95\u{a0}% interval {})",
+        "{} is right about {} of {cells} (95\u{a0}% interval {})",
         escape(&report.judged.ensemble),
         percent(accuracy.value),
         percent_interval(accuracy),
     );
     sentence.push_str(&match &report.oracle {
         Some(oracle) => format!(
-            "; an oracle that knows the true phenotype names {}.",
+            "; an oracle that knows their true phenotype, about {}.",
             percent(oracle.metrics.accuracy.value)
         ),
         None => ".".to_owned(),

@@ -76,7 +76,7 @@ pub(super) fn accuracies(report: &Report) -> String {
 pub(super) fn roc(report: &Report) -> String {
     let x = Axis::shares("proliferating cells called senescent", 0.0, 1.0, 0.25);
     let y = Axis::shares("senescent cells found", 0.0, 1.0, 0.25);
-    let mut chart = Chart::new(HALF, 440.0, [64.0, 16.0, 14.0, 50.0], x, y);
+    let mut chart = Chart::new(HALF, 440.0, [64.0, 26.0, 14.0, 50.0], x, y);
     chart.line("chance", [[0.0, 0.0], [1.0, 1.0]]);
     if report.members.len() > 1 {
         for curve in report.roc.members.values() {
@@ -100,11 +100,11 @@ pub(super) fn roc(report: &Report) -> String {
         legend.push(("dashed ora", format!("oracle {}", area(oracle.metrics.auc))));
     }
     legend.push(("chance", "chance 0.5".to_owned()));
-    let top = 1.0 - 0.57 - 0.06 * (4 - legend.len().min(4)) as f64;
     for (index, (class, name)) in legend.iter().enumerate() {
-        let at = top - 0.075 * index as f64;
-        chart.line(class, [[0.34, at], [0.42, at]]);
-        let (x, y) = (chart.at_x(0.44), chart.at_y(at) + 4.0);
+        // Below the diagonal, where no useful curve passes.
+        let at = 0.33 - 0.075 * index as f64;
+        chart.line(class, [[0.42, at], [0.5, at]]);
+        let (x, y) = (chart.at_x(0.52), chart.at_y(at) + 4.0);
         chart.text("name", x, y, "start", name);
     }
     chart.finish("ROC curves: senescent cells found against proliferating cells called senescent")
@@ -114,7 +114,7 @@ pub(super) fn roc(report: &Report) -> String {
 pub(super) fn reliability(report: &Report) -> String {
     let x = Axis::shares("probability that the ensemble gives", 0.0, 1.0, 0.25);
     let y = Axis::shares("share that is senescent", 0.0, 1.0, 0.25);
-    let mut chart = Chart::new(HALF, 440.0, [64.0, 16.0, 14.0, 126.0], x, y);
+    let mut chart = Chart::new(HALF, 440.0, [64.0, 26.0, 14.0, 126.0], x, y);
     chart.line("chance", [[0.0, 0.0], [1.0, 1.0]]);
     let most = report
         .reliability
@@ -170,7 +170,7 @@ pub(super) fn abstention(report: &Report) -> String {
     let from = 1.0 - ((1.0 - from) / step - 1e-9).ceil().max(1.0) * step;
     let x = Axis::shares("least certain cells left out", 0.0, 0.5, 0.1);
     let y = Axis::shares("accuracy on the rest", from, 1.0, step);
-    let mut chart = Chart::new(HALF, 330.0, [64.0, 16.0, 14.0, 50.0], x, y);
+    let mut chart = Chart::new(HALF, 330.0, [64.0, 26.0, 14.0, 50.0], x, y);
     let edge = |of: fn(Figure) -> f64| -> Vec<[f64; 2]> {
         curve
             .iter()
@@ -225,7 +225,7 @@ pub(super) fn coverage(report: &Report) -> String {
         0.1,
     );
     let y = Axis::linear("", [-2.0, 0.0], [], |_| String::new());
-    let mut chart = Chart::new(HALF, 170.0, [112.0, 22.0, 22.0, 50.0], x, y);
+    let mut chart = Chart::new(HALF, 170.0, [112.0, 26.0, 22.0, 50.0], x, y);
     let stated = conformal.stated_coverage;
     chart.line("dashed ora", [[stated, -2.0], [stated, 0.0]]);
     let x = chart.at_x(stated);
@@ -290,7 +290,7 @@ pub(super) fn learning_curve(report: &Report) -> Option<(String, Vec<String>)> {
         1.0,
         if from > 0.75 { 0.05 } else { 0.1 },
     );
-    let mut chart = Chart::new(WHOLE, 400.0, [64.0, 16.0, 14.0, 50.0], x, y);
+    let mut chart = Chart::new(WHOLE, 400.0, [64.0, 26.0, 14.0, 50.0], x, y);
     for (index, name) in names.iter().enumerate() {
         let class = format!("line{}", index % 8);
         let mut line: Vec<_> = points.iter().filter(|point| point.row == *name).collect();
