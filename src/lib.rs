@@ -12,6 +12,7 @@ pub mod control;
 mod csv;
 pub mod domain;
 pub mod evaluate;
+mod npy;
 pub mod pipeline;
 pub mod stages;
 pub mod telemetry;

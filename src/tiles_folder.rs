@@ -15,6 +15,7 @@ use thiserror::Error;
 
 use crate::{
     csv::Table,
+    npy,
     stages::infer::{PROLIFERATING, SENESCENT},
 };
 
@@ -205,8 +206,8 @@ fn unread(path: &Path, source: std::io::Error) -> TileFolderError {
     }
 }
 
-/// Reads the header of `tiles.npy` (NumPy format, versions 1 to 3) and compares it with the file's length. Gives
-/// the number of tiles and where the first begins.
+/// Compares the header of `tiles.npy` with the shape and the file's length. Gives the number of tiles and where
+/// the first begins.
 fn header(
     file: &mut File,
     path: &Path,
@@ -221,70 +222,25 @@ fn header(
     file.take(HEADER_LIMIT)
         .read_to_end(&mut text)
         .map_err(|error| unread(path, error))?;
-    let (begin, size) = match text.as_slice() {
-        [b'\x93', b'N', b'U', b'M', b'P', b'Y', 1, _, a, b, ..] => {
-            (10, u64::from(u16::from_le_bytes([*a, *b])))
-        }
-        [
-            b'\x93',
-            b'N',
-            b'U',
-            b'M',
-            b'P',
-            b'Y',
-            2 | 3,
-            _,
-            a,
-            b,
-            c,
-            d,
-            ..,
-        ] => (12, u64::from(u32::from_le_bytes([*a, *b, *c, *d]))),
-        _ => return Err(form("it is not an .npy file".to_owned())),
-    };
-    let start = begin + size;
-    let Some(header) = text.get(begin as usize..start as usize) else {
-        return Err(form("its header is cut off".to_owned()));
-    };
-    // Blanks carry no meaning, and both quotation marks are allowed.
-    let header: String = String::from_utf8_lossy(header)
-        .chars()
-        .filter(|c| !c.is_whitespace())
-        .map(|c| if c == '"' { '\'' } else { c })
-        .collect();
-    let value = |key: &str| {
-        header
-            .split_once(&format!("'{key}':"))
-            .map_or("", |(_, rest)| rest)
-    };
-    if !value("descr").starts_with("'<f4'") || !value("fortran_order").starts_with("False") {
-        let reason = "it does not hold little-endian float32 in C order (numpy '<f4')";
-        return Err(form(reason.to_owned()));
-    }
-    let dimensions: Option<Vec<u64>> = value("shape")
-        .strip_prefix('(')
-        .and_then(|rest| rest.split_once(')'))
-        .map(|(inside, _)| inside.split(',').filter(|part| !part.is_empty()))
-        .and_then(|parts| parts.map(|part| part.parse().ok()).collect());
+    let header = npy::header(&text).map_err(form)?;
     let expected = shape.map(|edge| edge as u64);
-    let tiles = match dimensions.as_deref() {
-        Some([tiles, rest @ ..]) if *rest == expected => *tiles,
+    let tiles = match header.shape.as_slice() {
+        [tiles, rest @ ..] if *rest == expected => *tiles,
         found => {
             return Err(form(format!(
-                "its shape is {:?} and the ensemble needs tiles × {expected:?}",
-                found.unwrap_or_default()
+                "its shape is {found:?} and the ensemble needs tiles × {expected:?}"
             )));
         }
     };
     let whole = tiles
         .checked_mul(bytes_of(shape))
-        .and_then(|bytes| bytes.checked_add(start));
+        .and_then(|bytes| bytes.checked_add(header.length));
     if whole != Some(length) {
         return Err(form(format!(
             "it has {length} bytes, which is not what its {tiles} tile(s) take: it is cut off or damaged"
         )));
     }
-    Ok((tiles as usize, start))
+    Ok((tiles as usize, header.length))
 }
 
 fn table(path: &Path, tiles: usize) -> Result<Vec<TileRow>, TileFolderError> {
