@@ -2,13 +2,18 @@
 //! still scanning them.
 //!
 //! The modules are the journey of a frame; `ARCHITECTURE.md` draws it. Dependencies point one way:
-//! `cli → pipeline → stages → domain`, with `control` and `telemetry` used by `pipeline`.
+//! `cli → pipeline → stages → domain`, with `control` and `telemetry` used by `pipeline`. `evaluate`
+//! judges an ensemble on tiles that were cut before, and uses `stages` only.
 #![cfg_attr(test, allow(clippy::expect_used, clippy::panic, clippy::unwrap_used))]
 
 pub mod cli;
 pub mod config;
 pub mod control;
+mod csv;
 pub mod domain;
+pub mod evaluate;
+mod npy;
 pub mod pipeline;
 pub mod stages;
 pub mod telemetry;
+pub mod tiles_folder;

@@ -116,6 +116,10 @@ fn dependencies_point_one_way() {
             ],
         ),
         ("src/pipeline", &["crate::cli", "crate::control"]),
+        (
+            "src/evaluate",
+            &["crate::cli", "crate::control", "crate::pipeline"],
+        ),
         ("hal/src", &["senescope::"]),
     ];
     for (folder, names) in forbidden {

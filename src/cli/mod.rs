@@ -4,6 +4,7 @@ mod board;
 mod config;
 mod ctl;
 mod ensemble;
+mod evaluate;
 mod exit;
 mod maps;
 mod output;
@@ -45,6 +46,7 @@ enum Command {
     Ctl(ctl::CtlArgs),
     Simulate(simulate::SimulateArgs),
     Tiles(tiles::TilesArgs),
+    Evaluate(evaluate::EvaluateArgs),
     /// Check an ensemble
     #[command(subcommand)]
     Ensemble(ensemble::EnsembleCommand),
@@ -119,6 +121,7 @@ fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         Command::Ctl(arguments) => ctl::run(&arguments),
         Command::Simulate(arguments) => simulate::run(&arguments),
         Command::Tiles(arguments) => tiles::run(&arguments),
+        Command::Evaluate(arguments) => evaluate::run(&arguments),
         Command::Ensemble(command) => ensemble::run(&command),
         Command::Config(command) => config::run(&command),
     }

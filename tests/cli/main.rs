@@ -8,6 +8,7 @@ mod bad_ensemble;
 mod bad_output;
 mod bad_tiff;
 mod comparison;
+mod evaluate;
 mod journey;
 mod missing_metadata;
 mod real_input;

@@ -18,6 +18,9 @@ use screen::{bound, check_input, screen, select_outputs};
 
 mod screen;
 
+/// Name of the inference library, for reports.
+pub const ENGINE: &str = "tract";
+
 const LOGITS: &str = "logits";
 const FEATURES: &str = "features";
 const CAM_WEIGHTS: &str = "cam_weights";

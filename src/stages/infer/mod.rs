@@ -25,6 +25,7 @@ mod validate;
 
 pub use check::{CheckReport, MemberReport, check};
 pub use choose::{EngineOptions, Timing, TransformChoice};
+pub use engine::ENGINE;
 pub use ensemble::{Ensemble, Member, Worker};
 pub use error::{EngineError, EnsembleError};
 pub(crate) use file::sha256_hex;

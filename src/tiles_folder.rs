@@ -1,0 +1,348 @@
+//! A folder of tiles as `senescope tiles` writes it: `tiles.npy` and `tiles.csv`.
+//!
+//! The table is read when the folder is opened, and both files are compared; the tiles stay on the disk and are
+//! read one at a time. Not done here: writing, and what the tiles are for.
+
+use std::{
+    fs::File,
+    io::{ErrorKind, Read, Seek, SeekFrom},
+    path::{Path, PathBuf},
+};
+
+use ndarray::Array3;
+use sha2::{Digest, Sha256};
+use thiserror::Error;
+
+use crate::{
+    csv::Table,
+    npy,
+    stages::infer::{PROLIFERATING, SENESCENT},
+};
+
+/// Largest table that is read, in bytes.
+const TABLE_LIMIT: u64 = 256 << 20;
+/// Longest header of `tiles.npy`, in bytes; the one that is written has 118.
+const HEADER_LIMIT: u64 = 1 << 16;
+/// Bytes of a float32.
+const SAMPLE: u64 = 4;
+
+/// Why a folder of tiles was not read.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum TileFolderError {
+    /// A file is not there.
+    #[error("{} is missing: give a folder that `senescope tiles` wrote", path.display())]
+    Missing {
+        /// The missing file.
+        path: PathBuf,
+    },
+    /// The operating system could not read a file.
+    #[error("{} cannot be read ({source}): check its permissions and the disk", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the operating system said.
+        source: std::io::Error,
+    },
+    /// A file is not of the form that `senescope tiles` writes, or the two contradict each other.
+    #[error("{}: {reason}; cut the tiles again with `senescope tiles`", path.display())]
+    Form {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A row of the table has a value that is not understood.
+    #[error("{}: row {row} {reason}", path.display())]
+    Row {
+        /// The table.
+        path: PathBuf,
+        /// Number of the row below the header, from 1.
+        row: usize,
+        /// What is wrong with it and what is expected.
+        reason: String,
+    },
+}
+
+/// What the table says of a tile.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TileRow {
+    /// Place of the tile in `tiles.npy`.
+    pub index: usize,
+    /// The recording that it was cut from.
+    pub source: String,
+    /// The dish; empty when it was not said.
+    pub dish: String,
+    /// The cell is senescent; `None` when its class is not known.
+    pub class: Option<bool>,
+    /// Probability of `senescent` of somebody who knows the true phenotype, in [0, 1].
+    pub p_oracle: Option<f64>,
+    /// The microscope; empty when it was not said.
+    pub instrument: String,
+    /// Area of the cell in µm².
+    pub area_um2: Option<f64>,
+    /// What is unusual about the image of the cell, see [`CellFlags`](crate::domain::CellFlags).
+    pub flags: Vec<String>,
+}
+
+/// An opened folder of tiles.
+#[derive(Debug)]
+pub struct TileFolder {
+    array_path: PathBuf,
+    table_path: PathBuf,
+    array: File,
+    /// Where the first tile begins, in bytes.
+    start: u64,
+    shape: [usize; 3],
+    rows: Vec<TileRow>,
+}
+
+impl TileFolder {
+    /// Opens a folder of tiles of `shape` (channels, rows, columns).
+    ///
+    /// # Errors
+    /// When a file is missing or cut off, has another shape or type, or the two contradict each other.
+    pub fn open(folder: &Path, shape: [usize; 3]) -> Result<Self, TileFolderError> {
+        let array_path = folder.join("tiles.npy");
+        let table_path = folder.join("tiles.csv");
+        let mut array = File::open(&array_path).map_err(|error| unread(&array_path, error))?;
+        let (tiles, start) = header(&mut array, &array_path, shape)?;
+        let rows = table(&table_path, tiles)?;
+        Ok(Self {
+            array_path,
+            table_path,
+            array,
+            start,
+            shape,
+            rows,
+        })
+    }
+
+    /// What the table says of each tile, in its order.
+    pub fn rows(&self) -> &[TileRow] {
+        &self.rows
+    }
+
+    /// Where the table is, for sentences about it.
+    pub fn table_path(&self) -> &Path {
+        &self.table_path
+    }
+
+    /// The tile of row `index`: channels × rows × columns, in [−1, 1].
+    ///
+    /// # Errors
+    /// When there is no such row, it cannot be read, or a value is not finite.
+    pub fn read(&mut self, index: usize) -> Result<Array3<f32>, TileFolderError> {
+        let form = |reason: String| TileFolderError::Form {
+            path: self.array_path.clone(),
+            reason,
+        };
+        let Some(row) = self.rows.get(index) else {
+            return Err(form(format!("it has no tile for row {}", index + 1)));
+        };
+        let mut bytes = vec![0; bytes_of(self.shape) as usize];
+        self.array
+            .seek(SeekFrom::Start(
+                self.start + row.index as u64 * bytes.len() as u64,
+            ))
+            .and_then(|_| self.array.read_exact(&mut bytes))
+            .map_err(|error| unread(&self.array_path, error))?;
+        let values: Vec<f32> = bytes
+            .chunks_exact(SAMPLE as usize)
+            .map(|sample| {
+                sample
+                    .iter()
+                    .rev()
+                    .fold(0, |bits, byte| bits << 8 | u32::from(*byte))
+            })
+            .map(f32::from_bits)
+            .collect();
+        if values.iter().any(|value| !value.is_finite()) {
+            return Err(form(format!(
+                "tile {} has a value that is not finite",
+                row.index
+            )));
+        }
+        Array3::from_shape_vec(self.shape, values).map_err(|error| form(error.to_string()))
+    }
+
+    /// SHA-256, in hexadecimal, over the digests of `tiles.npy` and `tiles.csv`: the digest that a manifest
+    /// states of its training set.
+    ///
+    /// # Errors
+    /// When a file cannot be read.
+    pub fn sha256(&self) -> Result<String, TileFolderError> {
+        let mut total = Sha256::new();
+        for path in [&self.array_path, &self.table_path] {
+            let mut file = File::open(path).map_err(|error| unread(path, error))?;
+            let mut digest = Sha256::new();
+            let mut chunk = vec![0; 1 << 16];
+            loop {
+                let read = file.read(&mut chunk).map_err(|error| unread(path, error))?;
+                if read == 0 {
+                    break;
+                }
+                digest.update(&chunk[..read]);
+            }
+            total.update(digest.finalize());
+        }
+        Ok(total
+            .finalize()
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect())
+    }
+}
+
+fn bytes_of(shape: [usize; 3]) -> u64 {
+    shape.iter().map(|edge| *edge as u64).product::<u64>() * SAMPLE
+}
+
+fn unread(path: &Path, source: std::io::Error) -> TileFolderError {
+    let path = path.to_owned();
+    match source.kind() {
+        ErrorKind::NotFound | ErrorKind::NotADirectory => TileFolderError::Missing { path },
+        _ => TileFolderError::Read { path, source },
+    }
+}
+
+/// Compares the header of `tiles.npy` with the shape and the file's length. Gives the number of tiles and where
+/// the first begins.
+fn header(
+    file: &mut File,
+    path: &Path,
+    shape: [usize; 3],
+) -> Result<(usize, u64), TileFolderError> {
+    let form = |reason: String| TileFolderError::Form {
+        path: path.to_owned(),
+        reason,
+    };
+    let length = file.metadata().map_err(|error| unread(path, error))?.len();
+    let mut text = Vec::new();
+    file.take(HEADER_LIMIT)
+        .read_to_end(&mut text)
+        .map_err(|error| unread(path, error))?;
+    let header = npy::header(&text).map_err(form)?;
+    let expected = shape.map(|edge| edge as u64);
+    let tiles = match header.shape.as_slice() {
+        [tiles, rest @ ..] if *rest == expected => *tiles,
+        found => {
+            return Err(form(format!(
+                "its shape is {found:?} and the ensemble needs tiles × {expected:?}"
+            )));
+        }
+    };
+    let whole = tiles
+        .checked_mul(bytes_of(shape))
+        .and_then(|bytes| bytes.checked_add(header.length));
+    if whole != Some(length) {
+        return Err(form(format!(
+            "it has {length} bytes, which is not what its {tiles} tile(s) take: it is cut off or damaged"
+        )));
+    }
+    Ok((tiles as usize, header.length))
+}
+
+fn table(path: &Path, tiles: usize) -> Result<Vec<TileRow>, TileFolderError> {
+    let form = |reason: String| TileFolderError::Form {
+        path: path.to_owned(),
+        reason,
+    };
+    let mut text = String::new();
+    File::open(path)
+        .and_then(|file| file.take(TABLE_LIMIT + 1).read_to_string(&mut text))
+        .map_err(|error| match error.kind() {
+            ErrorKind::InvalidData => form("it is not UTF-8 text".to_owned()),
+            _ => unread(path, error),
+        })?;
+    if text.len() as u64 > TABLE_LIMIT {
+        return Err(form(format!("it has more than {TABLE_LIMIT} bytes")));
+    }
+    let table = Table::parse(&text).map_err(form)?;
+    let columns = table
+        .columns([
+            "index",
+            "source",
+            "dish",
+            "class",
+            "p_oracle",
+            "instrument",
+            "area_um2",
+            "flags",
+        ])
+        .map_err(form)?;
+    if table.records().len() != tiles {
+        return Err(form(format!(
+            "it has {} row(s) and tiles.npy {tiles} tile(s)",
+            table.records().len()
+        )));
+    }
+    let mut taken = vec![false; tiles];
+    let mut rows = Vec::with_capacity(tiles);
+    for (place, record) in table.records().iter().enumerate() {
+        let row = row(columns.map(|column| record[column].as_str())).and_then(|row| {
+            match taken.get_mut(row.index) {
+                Some(taken) if !*taken => {
+                    *taken = true;
+                    Ok(row)
+                }
+                _ => Err(format!(
+                    "has the index {}; each number below {tiles} is expected once",
+                    row.index
+                )),
+            }
+        });
+        rows.push(row.map_err(|reason| TileFolderError::Row {
+            path: path.to_owned(),
+            row: place + 1,
+            reason,
+        })?);
+    }
+    Ok(rows)
+}
+
+fn row(
+    [
+        index,
+        source,
+        dish,
+        class,
+        p_oracle,
+        instrument,
+        area,
+        flags,
+    ]: [&str; 8],
+) -> Result<TileRow, String> {
+    let number = |name: &str, text: &str, high: f64| match text {
+        "" => Ok(None),
+        _ => text
+            .parse()
+            .ok()
+            .filter(|value| (0.0..=high).contains(value))
+            .map(Some)
+            .ok_or_else(|| {
+                format!("has {text:?} as `{name}`; a number from 0 to {high} is expected")
+            }),
+    };
+    Ok(TileRow {
+        index: index
+            .parse()
+            .map_err(|_| format!("has {index:?} as `index`; a whole number is expected"))?,
+        source: source.to_owned(),
+        dish: dish.trim().to_owned(),
+        class: match class.trim() {
+            "" => None,
+            SENESCENT => Some(true),
+            PROLIFERATING => Some(false),
+            other => {
+                return Err(format!(
+                    "names the class {other:?}; {PROLIFERATING}, {SENESCENT} or nothing is expected"
+                ));
+            }
+        },
+        p_oracle: number("p_oracle", p_oracle, 1.0)?,
+        instrument: instrument.trim().to_owned(),
+        area_um2: number("area_um2", area, 1e9)?,
+        flags: flags.split_whitespace().map(str::to_owned).collect(),
+    })
+}
