@@ -64,6 +64,9 @@ pub enum TileFolderError {
     },
 }
 
+/// Part of a cell that must be in the field for its class to count.
+const LEAST_SEEN: f64 = 0.5;
+
 /// What the table says of a tile.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TileRow {
@@ -73,7 +76,8 @@ pub struct TileRow {
     pub source: String,
     /// The dish; empty when it was not said.
     pub dish: String,
-    /// The cell is senescent; `None` when its class is not known.
+    /// The cell is senescent; `None` when its class is not known, or when less than half of it is in the
+    /// field: nobody would label such a cell.
     pub class: Option<bool>,
     /// Probability of `senescent` of somebody who knows the true phenotype, in [0, 1].
     pub p_oracle: Option<f64>,
@@ -268,6 +272,7 @@ fn table(path: &Path, tiles: usize) -> Result<Vec<TileRow>, TileFolderError> {
             "p_oracle",
             "instrument",
             "area_um2",
+            "seen",
             "flags",
         ])
         .map_err(form)?;
@@ -310,8 +315,9 @@ fn row(
         p_oracle,
         instrument,
         area,
+        seen,
         flags,
-    ]: [&str; 8],
+    ]: [&str; 9],
 ) -> Result<TileRow, String> {
     let number = |name: &str, text: &str, high: f64| match text {
         "" => Ok(None),
@@ -324,22 +330,24 @@ fn row(
                 format!("has {text:?} as `{name}`; a number from 0 to {high} is expected")
             }),
     };
+    let seen = number("seen", seen, 1.0)?;
+    let class = match class.trim() {
+        "" => None,
+        SENESCENT => Some(true),
+        PROLIFERATING => Some(false),
+        other => {
+            return Err(format!(
+                "names the class {other:?}; {PROLIFERATING}, {SENESCENT} or nothing is expected"
+            ));
+        }
+    };
     Ok(TileRow {
         index: index
             .parse()
             .map_err(|_| format!("has {index:?} as `index`; a whole number is expected"))?,
         source: source.to_owned(),
         dish: dish.trim().to_owned(),
-        class: match class.trim() {
-            "" => None,
-            SENESCENT => Some(true),
-            PROLIFERATING => Some(false),
-            other => {
-                return Err(format!(
-                    "names the class {other:?}; {PROLIFERATING}, {SENESCENT} or nothing is expected"
-                ));
-            }
-        },
+        class: class.filter(|_| seen.is_none_or(|seen| seen >= LEAST_SEEN)),
         p_oracle: number("p_oracle", p_oracle, 1.0)?,
         instrument: instrument.trim().to_owned(),
         area_um2: number("area_um2", area, 1e9)?,

@@ -14,12 +14,11 @@ use senescope::tiles_folder::{TileFolder, TileFolderError};
 use tempfile::TempDir;
 
 const SHAPE: [usize; 3] = [3, 4, 4];
-const HEADER: &str =
-    "index,source,dish,frame,cell,class,severity,p_oracle,instrument,x_um,y_um,area_um2,iou,flags";
+const HEADER: &str = "index,source,dish,frame,cell,class,severity,p_oracle,instrument,x_um,y_um,area_um2,iou,seen,flags";
 const ROWS: [&str; 3] = [
-    "0,\"a, b\",7,0,0,senescent,0.5,0.75,7,1,2,300.5,0.9,touches_border saturated",
-    "1,c,,0,1,,,,,1,2,,,",
-    "2,c,8,0,2,proliferating,,0,8,1,2,100,,",
+    "0,\"a, b\",7,0,0,senescent,0.5,0.75,7,1,2,300.5,0.9,0.6,touches_border saturated",
+    "1,c,,0,1,,,,,1,2,,,,",
+    "2,c,8,0,2,proliferating,,0,8,1,2,100,,,",
 ];
 
 fn tiles() -> Array4<f32> {
@@ -83,6 +82,18 @@ fn what_was_written_is_read() {
     assert_eq!((first.area_um2, second.area_um2), (Some(300.5), None));
     assert_eq!(first.flags, ["touches_border", "saturated"]);
     assert!(second.flags.is_empty());
+}
+
+#[test]
+fn a_cell_that_is_hardly_seen_has_no_class() {
+    let folder = Folder::new();
+    for (seen, class) in [("0.5", Some(true)), ("0.49", None)] {
+        let rows = ROWS
+            .join("\n")
+            .replacen("0.9,0.6,", &format!("0.9,{seen},"), 1);
+        folder.table(&format!("{HEADER}\n{rows}\n"));
+        assert_eq!(folder.open().unwrap().rows()[0].class, class, "{seen}");
+    }
 }
 
 #[test]

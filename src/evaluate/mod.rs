@@ -167,7 +167,7 @@ pub fn evaluate(
         engine: ENGINE.to_owned(),
         tiles_sha256,
         tiles: tested.len(),
-        tiles_of_unknown_class: folder.rows().len() - tested.len(),
+        tiles_left_out: folder.rows().len() - tested.len(),
         dishes: dishes.len(),
         instruments: rows
             .iter()

@@ -72,8 +72,8 @@ pub struct Judged {
     pub tiles_sha256: String,
     /// Tiles whose class is known: those that were judged on.
     pub tiles: usize,
-    /// Tiles whose class is not known, which were left out.
-    pub tiles_of_unknown_class: usize,
+    /// Tiles that were left out: the class is not known, or less than half of the cell is in the field.
+    pub tiles_left_out: usize,
     /// Dishes of the judged tiles.
     pub dishes: usize,
     /// Microscopes of the judged tiles; 0 when the table does not name them.

@@ -56,7 +56,7 @@ fn write(home: &Path, tiles: &[Tile]) {
     fs::create_dir_all(home).unwrap();
     let mut array = Array4::<f32>::zeros((tiles.len(), 3, PIXELS, PIXELS));
     let mut table = "index,source,dish,frame,cell,class,severity,p_oracle,instrument,x_um,y_um,\
-                     area_um2,iou,flags\n"
+                     area_um2,iou,seen,flags\n"
         .to_owned();
     for (index, tile) in tiles.iter().enumerate() {
         array.slice_mut(s![index, .., .., ..]).assign(&tile.values);
@@ -69,7 +69,7 @@ fn write(home: &Path, tiles: &[Tile]) {
         } = tile;
         writeln!(
             table,
-            "{index},x,{dish},0,{index},{class},,{oracle},{dish},1,1,100,,{flags}"
+            "{index},x,{dish},0,{index},{class},,{oracle},{dish},1,1,100,,,{flags}"
         )
         .unwrap();
     }
@@ -144,7 +144,7 @@ fn the_report_counts_every_tile() {
     let report = report(&out);
     let judged = &report["judged"];
     assert_eq!(judged["tiles"], 47);
-    assert_eq!(judged["tiles_of_unknown_class"], 1);
+    assert_eq!(judged["tiles_left_out"], 1);
     assert_eq!(judged["dishes"], 4);
     assert_eq!(judged["simulated"], true);
     assert_eq!(judged["trained_on_these_tiles"], false);

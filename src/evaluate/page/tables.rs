@@ -217,12 +217,12 @@ pub(super) fn provenance(report: &Report) -> String {
         (
             "judged on",
             format!(
-                "{} tiles of {} dishes and {} instruments, {} senescent; {} tiles of unknown class left out",
+                "{} tiles of {} dishes and {} instruments, {} senescent; {} tiles left out: class unknown, or less than half of the cell in the field",
                 judged.tiles,
                 judged.dishes,
                 judged.instruments,
                 percent(judged.share_senescent),
-                judged.tiles_of_unknown_class
+                judged.tiles_left_out
             ),
         ),
         (
