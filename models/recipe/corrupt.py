@@ -1,12 +1,15 @@
 """Ways in which a tile can be unlike the training set: the report shows which the score notices."""
 
+import argparse
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import torch
 
 from .augment import blur
 from .contract import CHANNELS, TILE_PIXELS
+from .tiles import load, write
 
 Corruption = Callable[[np.ndarray, np.random.Generator], np.ndarray]
 
@@ -89,3 +92,24 @@ CORRUPTIONS: dict[str, Corruption] = {
     "pixels shuffled": shuffled,
     "a photograph in the cell's outline": photograph,
 }
+
+
+def main() -> None:
+    """Write a folder of tiles for each kind of spoilt tile."""
+    parser = argparse.ArgumentParser(description=main.__doc__)
+    parser.add_argument("--tiles", type=Path, required=True, help="good tiles")
+    parser.add_argument("--count", type=int, default=200, help="tiles of each kind")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--out", type=Path, required=True, help="folder for a folder of each kind")
+    options = parser.parse_args()
+    rng = np.random.default_rng(options.seed)
+    tiles = load(options.tiles)
+    chosen = rng.choice(len(tiles), min(options.count, len(tiles)), replace=False)
+    batch = tiles.batch(chosen)
+    rows: list[dict[str, object]] = [{"dish": tiles.dishes[index]} for index in chosen]
+    for name, corruption in CORRUPTIONS.items():
+        write(options.out / name, corruption(batch, rng), rows)
+
+
+if __name__ == "__main__":
+    main()

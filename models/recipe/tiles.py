@@ -120,6 +120,16 @@ def load(folder: Path) -> Tiles:
     )
 
 
+def write(folder: Path, array: np.ndarray, rows: list[dict[str, object]]) -> None:
+    """Write tiles N×3×128×128 and what is known of each; columns that a row lacks are empty."""
+    folder.mkdir(parents=True, exist_ok=True)
+    np.save(folder / "tiles.npy", array.astype(np.float32))
+    with (folder / "tiles.csv").open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, COLUMNS, restval="", lineterminator="\n")
+        writer.writeheader()
+        writer.writerows({"index": index, **row} for index, row in enumerate(rows))
+
+
 def digest(folder: Path) -> str:
     """Return the SHA-256 over a folder's two files, in hexadecimal."""
     total = hashlib.sha256()

@@ -5,13 +5,12 @@ program in tests of the recipe and is of no use for training.
 """
 
 import argparse
-import csv
 from pathlib import Path
 
 import numpy as np
 
 from recipe.contract import CLASSES, TILE_PIXELS
-from recipe.tiles import COLUMNS
+from recipe.tiles import write as write_tiles
 
 
 def draw(senescent: bool, rng: np.random.Generator) -> np.ndarray:
@@ -30,14 +29,12 @@ def draw(senescent: bool, rng: np.random.Generator) -> np.ndarray:
 def write(folder: Path, dishes: int, each: int, seed: int, unknown: int = 0) -> None:
     """Write `each` tiles of every dish, the last `unknown` of them without truth."""
     rng = np.random.default_rng(seed)
-    folder.mkdir(parents=True, exist_ok=True)
     tiles, rows = [], []
     for index in range(dishes * each):
         senescent = bool(rng.random() < 0.5)
         tiles.append(draw(senescent, rng))
         known = index < dishes * each - unknown
-        values = {
-            "index": index,
+        values: dict[str, object] = {
             "source": f"dish{index // each}.ome.tiff",
             "dish": f"{seed}-{index // each}",
             "frame": 0,
@@ -53,12 +50,8 @@ def write(folder: Path, dishes: int, each: int, seed: int, unknown: int = 0) -> 
             "seen": 1.0 if known else "",
             "flags": "",
         }
-        rows.append([values[name] for name in COLUMNS])
-    np.save(folder / "tiles.npy", np.stack(tiles))
-    with (folder / "tiles.csv").open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow(COLUMNS)
-        writer.writerows(rows)
+        rows.append(values)
+    write_tiles(folder, np.stack(tiles), rows)
 
 
 if __name__ == "__main__":

@@ -5,10 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from recipe.calibrate import fit_temperature
+from recipe.calibrate import conformal_limit, fit_temperature
 from recipe.combine import combine, log_odds, softmax_senescent
 from recipe.corrupt import CORRUPTIONS
-from recipe.metrics import calibration_error, judge
 from recipe.ood import QUANTILE, describe, fit, score
 from recipe.tiles import load
 
@@ -35,25 +34,14 @@ def test_temperature_keeps_decisions_and_order() -> None:
     assert (np.abs(warm - 0.5) <= np.abs(cold - 0.5)).all()
 
 
-def test_intervals_hold_the_value_and_one_class_is_refused() -> None:
+def test_a_conformal_limit_covers_what_it_states() -> None:
     rng = np.random.default_rng(4)
-    classes = rng.integers(0, 2, 300)
-    p = np.clip(classes * 0.4 + rng.random(300) * 0.6, 0, 1)
-    dishes = np.repeat([f"dish{i}" for i in range(10)], 30)
-    for row in judge(classes, p, dishes, seed=1, resamples=100).values():
-        assert row["low"] <= row["high"]
-    found = judge(classes, p, dishes, seed=1, resamples=100)["auc"]
-    assert found["low"] <= found["value"] <= found["high"]
-    with pytest.raises(ValueError, match="one class"):
-        judge(np.zeros(300), p, dishes, seed=1)
-
-
-def test_calibration_error_of_a_calibrated_probability_is_small() -> None:
-    rng = np.random.default_rng(5)
-    p = rng.random(50_000)
-    classes = (rng.random(len(p)) < p).astype(int)
-    assert calibration_error(classes, p) < 0.01
-    assert calibration_error(1 - classes, p) > 0.3
+    p_true = 1 - rng.random(5000) ** 2
+    limit = conformal_limit(p_true, 0.9)
+    assert 0.9 <= (1 - p_true <= limit).mean() < 0.91
+    assert 0.88 < (1 - (1 - rng.random(5000) ** 2) <= limit).mean() < 0.92
+    # Nine cells cannot show a coverage of 95 %.
+    assert conformal_limit(p_true[:9], 0.95) == 1.0
 
 
 def test_the_limit_lets_the_quantile_pass_and_stops_strangers() -> None:
