@@ -2,7 +2,7 @@
 
 use std::{fmt::Write as _, fs, path::Path};
 
-use ndarray::{Array3, Array4, s};
+use ndarray::{Array3, Array4, Axis};
 use ndarray_npy::WriteNpyExt;
 use serde_json::Value;
 
@@ -59,7 +59,7 @@ fn write(home: &Path, tiles: &[Tile]) {
                      area_um2,iou,seen,flags\n"
         .to_owned();
     for (index, tile) in tiles.iter().enumerate() {
-        array.slice_mut(s![index, .., .., ..]).assign(&tile.values);
+        array.index_axis_mut(Axis(0), index).assign(&tile.values);
         let Tile {
             dish,
             class,
