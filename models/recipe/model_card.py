@@ -1,4 +1,4 @@
-"""The model card: figures from manifest.json, `senescope evaluate`'s report and the control only."""
+"""The model card: figures from the manifest, the report of `senescope evaluate` and the control."""
 
 import argparse
 from pathlib import Path

@@ -1,10 +1,11 @@
 """Tiles of public T cells: NAD(P)H autofluorescence of 852 single cells of six donors.
 
 Source: Wang et al., J. Biophotonics 13:e201960050 (2020), the images of
-gitter-lab/t-cell-classification (Clear BSD), looked for where `SENESCOPE_DATA` says, `../shared/data` beside the repository by
-default. Activated cells take the place of senescent ones and a donor that of a dish, so that
-`senescope train` and `senescope evaluate` can be tried on real cells that people labelled. The one
-channel is shown as all three; every cell is enlarged alike, because activated cells are larger.
+gitter-lab/t-cell-classification (Clear BSD), looked for where `SENESCOPE_DATA` says, by default in
+`../shared/data` beside the repository. Activated cells take the place of senescent ones and a donor
+that of a dish, so that `senescope train` and `senescope evaluate` can be tried on real cells that
+people labelled. The one channel is shown as all three; every cell is enlarged alike, because
+activated cells are larger.
 """
 
 import argparse
