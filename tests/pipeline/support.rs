@@ -24,7 +24,7 @@ use senescope_hal::{
 };
 
 /// Edge of the frames in pixels: a few cells, and quick to classify.
-const SIZE: u32 = 320;
+pub(crate) const SIZE: u32 = 320;
 const PIXEL_UM: f64 = 0.25;
 
 /// The committed ensemble, loaded once.

@@ -167,7 +167,7 @@ mod tests {
 
     #[test]
     fn statistics_are_those_of_their_definition() {
-        let row = describe(square().view());
+        let row = describe(square().view()).values;
         assert_eq!(row.len(), count(3));
         let near = |found: f64, expected: f64, within: f64| {
             assert!((found - expected).abs() < within, "{found} {expected}");
@@ -183,10 +183,27 @@ mod tests {
     }
 
     #[test]
+    fn correlations_are_found_by_their_channels() {
+        let statistics = Statistics {
+            values: (0..OF_CHANNEL * 4)
+                .map(|_| 0.0)
+                .chain((1..=6).map(f64::from))
+                .collect(),
+            channels: 4,
+        };
+        let pairs = [(0, 1), (0, 2), (0, 3), (1, 2), (1, 3), (2, 3)];
+        for (expected, (one, other)) in (1..).zip(pairs) {
+            assert_eq!(statistics.correlation(one, other), f64::from(expected));
+            assert_eq!(statistics.correlation(other, one), f64::from(expected));
+        }
+        assert_eq!(statistics.correlation(2, 2), 1.0);
+    }
+
+    #[test]
     fn statistics_are_finite_whatever_the_tile() {
         for (rows, columns) in [(1, 1), (2, 7), (5, 5), (64, 64)] {
             for value in [0.0, 1.0, -1.0] {
-                let row = describe(Array3::from_elem((3, rows, columns), value).view());
+                let row = describe(Array3::from_elem((3, rows, columns), value).view()).values;
                 assert!(row.iter().all(|statistic| statistic.is_finite()), "{row:?}");
             }
         }
