@@ -25,7 +25,7 @@ struct Tile {
 fn tiles() -> Vec<Tile> {
     (0..48)
         .map(|number: usize| {
-            let senescent = number % 3 == 0;
+            let senescent = number.is_multiple_of(3);
             Tile {
                 dish: ["a", "b", "c", "d"][number / 12],
                 class: match number {
@@ -38,7 +38,7 @@ fn tiles() -> Vec<Tile> {
                     (_, true) => "0.9",
                     _ => "0.2",
                 },
-                flags: if number % 2 == 0 {
+                flags: if number.is_multiple_of(2) {
                     "touches_border"
                 } else {
                     ""
