@@ -25,7 +25,7 @@ struct Tile {
 fn tiles() -> Vec<Tile> {
     (0..48)
         .map(|number: usize| {
-            let senescent = number % 3 == 0;
+            let senescent = number.is_multiple_of(3);
             Tile {
                 dish: ["a", "b", "c", "d"][number / 12],
                 class: match number {
@@ -38,7 +38,7 @@ fn tiles() -> Vec<Tile> {
                     (_, true) => "0.9",
                     _ => "0.2",
                 },
-                flags: if number % 2 == 0 {
+                flags: if number.is_multiple_of(2) {
                     "touches_border"
                 } else {
                     ""
@@ -338,7 +338,8 @@ fn what_cannot_be_written_or_understood_is_told() {
     evaluate(home.path(), &out, &[]).refused(74, &["report.json", "cannot be written"]);
     assert!(!out.join("report.json.part").exists());
     evaluate(home.path(), &out, &["--unlike", "nameless"]).refused(64, &["NAME=DIR"]);
-    evaluate(home.path(), &out, &["--resamples", "3"]).refused(64, &["100"]);
+    let few = ["evaluate", "--tiles=x", "--out=y", "--resamples=3"];
+    run(few).refused(64, &["--resamples", "100"]);
     let none = home.path().join("none");
     let unlike = format!("blurred={}", text(&none));
     evaluate(home.path(), &out, &["--unlike", &unlike]).refused(66, &["none", "missing"]);

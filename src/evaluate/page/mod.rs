@@ -145,14 +145,14 @@ fn headline(report: &Report) -> String {
         "the cells in dishes that it has not seen"
     };
     let mut sentence = format!(
-        "{} is right about {} of {cells} (95\u{a0}% interval {})",
+        "{} names the right class for {} of {cells} (95\u{a0}% interval {})",
         escape(&report.judged.ensemble),
         percent(accuracy.value),
         percent_interval(accuracy),
     );
     sentence.push_str(&match &report.oracle {
         Some(oracle) => format!(
-            "; an oracle that knows their true phenotype, about {}.",
+            "; an oracle that knows their true phenotype does so for {}.",
             percent(oracle.metrics.accuracy.value)
         ),
         None => ".".to_owned(),
