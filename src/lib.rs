@@ -12,3 +12,4 @@ pub mod domain;
 pub mod pipeline;
 pub mod stages;
 pub mod telemetry;
+pub mod tiles_folder;

@@ -18,14 +18,14 @@ const LARGEST_SKEW: f64 = 5.0;
 const OF_CHANNEL: usize = 5;
 
 /// How many statistics a tile of `channels` channels has.
-pub(super) fn count(channels: usize) -> usize {
+pub(crate) fn count(channels: usize) -> usize {
     OF_CHANNEL * channels + channels * channels.saturating_sub(1) / 2
 }
 
 /// The statistics of a tile (channels × rows × columns), inside its cell: for each channel mean, ln of the
 /// standard deviation, ln of that of the Laplacian at one and at two pixels, and skewness; then the
 /// correlation of each pair of channels.
-pub(super) fn describe(tile: ArrayView3<'_, f32>) -> Vec<f64> {
+pub(crate) fn describe(tile: ArrayView3<'_, f32>) -> Vec<f64> {
     let tile = tile.mapv(f64::from);
     let (channels, rows, columns) = tile.dim();
     let mut inside = Array2::from_shape_fn((rows, columns), |(y, x)| {
