@@ -14,6 +14,7 @@ mod service;
 mod simulate;
 mod summary;
 mod tiles;
+mod train;
 mod watch;
 
 use std::{io::IsTerminal, path::PathBuf, process::ExitCode};
@@ -45,6 +46,7 @@ enum Command {
     Ctl(ctl::CtlArgs),
     Simulate(simulate::SimulateArgs),
     Tiles(tiles::TilesArgs),
+    Train(train::TrainArgs),
     /// Check an ensemble
     #[command(subcommand)]
     Ensemble(ensemble::EnsembleCommand),
@@ -119,6 +121,7 @@ fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         Command::Ctl(arguments) => ctl::run(&arguments),
         Command::Simulate(arguments) => simulate::run(&arguments),
         Command::Tiles(arguments) => tiles::run(&arguments),
+        Command::Train(arguments) => train::run(&arguments),
         Command::Ensemble(command) => ensemble::run(&command),
         Command::Config(command) => config::run(&command),
     }

@@ -248,7 +248,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::stages::infer::{NetworkSpec, Transform, engine::Network, pool};
+    use crate::stages::infer::{Engine, NetworkSpec, Transform, engine::Network, pool};
 
     const SPEC: NetworkSpec = NetworkSpec {
         channels: 3,
