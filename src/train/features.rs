@@ -26,7 +26,10 @@ pub(super) fn bounded(features: usize, tiles: usize, views: usize) -> Result<(),
     if bytes.is_some_and(|bytes| bytes <= FEATURES_LIMIT) {
         return Ok(());
     }
-    let most = FEATURES_LIMIT / (4 * features.max(1) as u64 * tiles.max(1) as u64);
+    let view = 4_u64
+        .saturating_mul(features.max(1) as u64)
+        .saturating_mul(tiles.max(1) as u64);
+    let most = FEATURES_LIMIT / view;
     Err(TrainError::Setting(format!(
         "{features} features of {views} views of {tiles} tiles need more than the {} MiB that are \
          allowed; {}",

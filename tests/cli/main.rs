@@ -13,3 +13,4 @@ mod missing_metadata;
 mod real_input;
 mod service;
 mod support;
+mod train;
