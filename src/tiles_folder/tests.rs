@@ -91,7 +91,7 @@ fn each_defect_is_told_with_the_file() {
         (
             &npy("<f4", "(9999999999999999999, 1, 2, 2)", &values),
             csv.clone(),
-            ["tiles.npy", "shape"],
+            ["tiles.npy", "cut off"],
         ),
         (
             &npy("<f4", "(4611686018427387904, 1, 2, 2)", &values),

@@ -5,7 +5,7 @@ use ndarray::{Array, ArrayRef, Dimension, Zip};
 use super::gradient::zeros_like;
 use crate::stages::infer::DenseHead;
 
-const RATE: f32 = 1e-3;
+const RATE: f32 = 5e-4;
 /// Of the weights, a step and unit of rate; biases do not decay.
 const DECAY: f32 = 0.05;
 const MEAN_KEEP: f32 = 0.9;

@@ -1,6 +1,6 @@
 //! Training of one head on the pooled features of a frozen backbone.
 //!
-//! An epoch takes every tile once, in a view drawn for it. After each, the loss on the tiles of other dishes
+//! An epoch takes every tile once, or of few tiles each several times, in a view drawn for it. After each, the loss on the tiles of other dishes
 //! is measured; when it has not fallen for some epochs the head of the best one is kept. Features are
 //! standardised by mean and standard deviation of the training tiles, which is folded into the first layer
 //! at the end. Every random number follows from the head's own stream: neither order nor threads matter.
@@ -17,11 +17,15 @@ use super::{
 use crate::stages::infer::{DenseHead, stored};
 
 const BATCH: usize = 64;
+/// Tiles of an epoch, at least: few tiles are taken several times, so that an epoch is work enough to be judged.
+const EPOCH: usize = 2048;
 const MOST_EPOCHS: usize = 60;
 /// Epochs without a lower loss that end the training.
 const PATIENCE: usize = 8;
 /// Share of the hidden units that a step leaves out (Srivastava et al., J. Mach. Learn. Res. 15:1929, 2014).
 const DROPOUT: f32 = 0.3;
+/// Part of a training tile's certainty that is given to the other class.
+const SMOOTHING: f64 = 0.02;
 /// A feature that varies less tells nothing and is left out.
 const SMALLEST_SPREAD: f64 = 1e-6;
 /// One class this many times the other is unbalanced: its tiles then weigh less.
@@ -49,7 +53,7 @@ pub(super) struct Lesson<'a> {
 /// One epoch of a training.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Epoch {
-    /// Mean cross-entropy while learning, with dropout and on views.
+    /// Mean cross-entropy while learning, with dropout and smoothed labels and on views.
     pub training_loss: f64,
     /// Cross-entropy of the dishes that end the training, on the tiles themselves.
     pub stopping_loss: f64,
@@ -91,40 +95,45 @@ pub(super) fn fit(
         x: stopping.view(),
         classes: &stopping_classes,
         weights,
+        smoothing: 0.0,
     };
     let mut head = drawn(count, lesson.hidden, stream);
     let mut adam = Adam::new(&head);
     let mut gradient = zeros_like(&head);
     let mut order = lesson.learn.to_vec();
+    let passes = EPOCH.div_ceil(order.len().max(1));
     let mut kept = (f64::INFINITY, 0, head.clone());
     let mut epochs: Vec<Epoch> = Vec::new();
     while epochs.len() < MOST_EPOCHS && epochs.len() < kept.1 + PATIENCE {
-        stream.shuffle(&mut order);
         let mut sum = 0.0;
-        for part in order.chunks(BATCH) {
-            let views = part
-                .iter()
-                .map(|place| (*place, stream.index(lesson.features.views)));
-            let x = scale.rows(lesson, views);
-            let classes: Vec<usize> = part.iter().map(|place| lesson.classes[*place]).collect();
-            let mask = Array2::from_shape_simple_fn((part.len(), lesson.hidden), || {
-                if stream.unit() < f64::from(DROPOUT) {
-                    0.0
-                } else {
-                    1.0 / (1.0 - DROPOUT)
-                }
-            });
-            let batch = Batch {
-                x: x.view(),
-                classes: &classes,
-                weights,
-            };
-            let loss = loss_and_gradient(&head, &batch, mask.view(), &mut gradient);
-            adam.step(&mut head, &gradient);
-            sum += loss * part.len() as f64;
+        for _ in 0..passes {
+            stream.shuffle(&mut order);
+            for part in order.chunks(BATCH) {
+                let views = part
+                    .iter()
+                    .map(|place| (*place, stream.index(lesson.features.views)));
+                let x = scale.rows(lesson, views);
+                let classes: Vec<usize> = part.iter().map(|place| lesson.classes[*place]).collect();
+                let mask = Array2::from_shape_simple_fn((part.len(), lesson.hidden), || {
+                    if stream.unit() < f64::from(DROPOUT) {
+                        0.0
+                    } else {
+                        1.0 / (1.0 - DROPOUT)
+                    }
+                });
+                let batch = Batch {
+                    x: x.view(),
+                    classes: &classes,
+                    weights,
+                    smoothing: SMOOTHING,
+                };
+                let loss = loss_and_gradient(&head, &batch, mask.view(), &mut gradient);
+                adam.step(&mut head, &gradient);
+                sum += loss * part.len() as f64;
+            }
         }
         let epoch = Epoch {
-            training_loss: sum / order.len() as f64,
+            training_loss: sum / (passes * order.len()) as f64,
             stopping_loss: loss(&head, &stopping),
             stopping_accuracy: accuracy(&head, &stopping),
         };

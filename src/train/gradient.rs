@@ -12,6 +12,9 @@ pub(super) struct Batch<'a> {
     pub(super) classes: &'a [usize],
     /// Weight of each class.
     pub(super) weights: [f32; 2],
+    /// Part of each row's certainty that is given to the other class (label smoothing; Szegedy et al., CVPR
+    /// 2016): it keeps logits from growing without bound where classes can be parted.
+    pub(super) smoothing: f64,
 }
 
 /// Zeros in the shape of `head`.
@@ -37,7 +40,7 @@ pub(super) fn logits(head: &DenseHead, x: ArrayView2<'_, f32>) -> Array2<f32> {
     hidden.dot(&head.logit_weights.t()) + &head.logit_bias
 }
 
-/// The weighted mean of −ln p(true class), without dropout.
+/// The weighted cross-entropy, without dropout.
 pub(super) fn loss(head: &DenseHead, batch: &Batch<'_>) -> f64 {
     cross_entropy(&mut logits(head, batch.x), batch)
 }
@@ -75,7 +78,7 @@ pub(super) fn loss_and_gradient(
     loss
 }
 
-/// The weighted mean of −ln p(true class); puts its derivatives in the place of the logits.
+/// The weighted mean of −(1 − s) ln p(true class) − s ln p(other class); puts its derivatives in the place of the logits.
 fn cross_entropy(logits: &mut Array2<f32>, batch: &Batch<'_>) -> f64 {
     let total: f64 = batch
         .classes
@@ -87,8 +90,8 @@ fn cross_entropy(logits: &mut Array2<f32>, batch: &Batch<'_>) -> f64 {
         let weight = f64::from(batch.weights[*class]) / total;
         let odds = f64::from(row[1 - class]) - f64::from(row[*class]);
         // ln(1 + exp(odds)) without overflow.
-        sum += weight * (odds.max(0.0) + (-odds.abs()).exp().ln_1p());
-        let wrong = (weight / (1.0 + (-odds).exp())) as f32;
+        sum += weight * (odds.max(0.0) + (-odds.abs()).exp().ln_1p() - batch.smoothing * odds);
+        let wrong = (weight * (1.0 / (1.0 + (-odds).exp()) - batch.smoothing)) as f32;
         row[*class] = -wrong;
         row[1 - class] = wrong;
     }
@@ -151,7 +154,9 @@ mod tests {
             let weight = f64::from(batch.weights[*class]);
             total += weight;
             let normal = logits.iter().map(|logit| logit.exp()).sum::<f64>();
-            sum -= weight * (logits[*class].exp() / normal).ln();
+            let part = |k: usize| (logits[k].exp() / normal).ln();
+            let smoothing = batch.smoothing;
+            sum -= weight * ((1.0 - smoothing) * part(*class) + smoothing * part(1 - class));
         }
         sum / total
     }
@@ -171,6 +176,7 @@ mod tests {
                 x: x.view(),
                 classes: &classes,
                 weights: [0.5, 2.0],
+                smoothing: 0.03,
             };
             let mut gradient = zeros_like(&head);
             let loss = loss_and_gradient(&head, &batch, mask.view(), &mut gradient);
@@ -206,6 +212,7 @@ mod tests {
             x: x.view(),
             classes: &[0, 1, 1, 0, 0, 1],
             weights: [1.0, 1.0],
+            smoothing: 0.0,
         };
         let mask = Array2::ones((6, 4));
         let whole = loss_and_gradient(&head, &batch, mask.view(), &mut zeros_like(&head));
@@ -220,6 +227,7 @@ mod tests {
                 x: x.view(),
                 classes: &[right],
                 weights: [1.0, 1.0],
+                smoothing: 0.0,
             };
             let mut logits = ndarray::array![[1000.0, -1000.0]];
             assert_eq!(cross_entropy(&mut logits, &batch), expected);
