@@ -2,7 +2,7 @@
 
 use ndarray::Array2;
 
-use super::{TrainError, fit::Features, survey::TrainingSet, views::view, walk::walk};
+use super::{TrainError, scale::Features, survey::TrainingSet, views::view, walk::walk};
 use crate::{
     stages::infer::{EngineError, EnsembleError, Member, pool},
     tiles_folder::TileFolder,

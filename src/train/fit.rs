@@ -1,11 +1,12 @@
 //! Training of one head on the pooled features of a frozen backbone.
 //!
-//! An epoch takes every tile once, or of few tiles each several times, in a view drawn for it. After each, the loss on the tiles of other dishes
-//! is measured; when it has not fallen for some epochs the head of the best one is kept. Features are
+//! An epoch takes every tile once, or of few tiles each several times, in a view drawn for it. After each, the
+//! loss on the tiles of other dishes is measured; when it has not fallen for some epochs the head of the best
+//! one is kept. Features are
 //! standardised by mean and standard deviation of the training tiles, which is folded into the first layer
 //! at the end. Every random number follows from the head's own stream: neither order nor threads matter.
 
-use ndarray::{Array1, Array2, ArrayView2, Axis};
+use ndarray::{Array1, Array2};
 use serde::Serialize;
 
 use super::{
@@ -13,11 +14,12 @@ use super::{
     adam::Adam,
     gradient::{Batch, logits, loss, loss_and_gradient, zeros_like},
     random::Stream,
+    scale::{Features, Scale},
 };
-use crate::stages::infer::{DenseHead, stored};
+use crate::stages::infer::DenseHead;
 
 const BATCH: usize = 64;
-/// Tiles of an epoch, at least: few tiles are taken several times, so that an epoch is work enough to be judged.
+/// Tiles of an epoch, at least: few tiles are taken several times, so that an epoch is enough to be judged.
 const EPOCH: usize = 2048;
 const MOST_EPOCHS: usize = 60;
 /// Epochs without a lower loss that end the training.
@@ -26,17 +28,8 @@ const PATIENCE: usize = 8;
 const DROPOUT: f32 = 0.3;
 /// Part of a training tile's certainty that is given to the other class.
 const SMOOTHING: f64 = 0.02;
-/// A feature that varies less tells nothing and is left out.
-const SMALLEST_SPREAD: f64 = 1e-6;
 /// One class this many times the other is unbalanced: its tiles then weigh less.
 const UNBALANCED: f64 = 2.0;
-
-/// Features of all tiles of one member.
-pub(super) struct Features {
-    /// (tiles · views) × features; view v of the tile at place p is row p · views + v.
-    pub(super) pooled: Array2<f32>,
-    pub(super) views: usize,
-}
 
 /// What a head is trained on.
 pub(super) struct Lesson<'a> {
@@ -82,10 +75,10 @@ pub(super) fn fit(
     lesson: &Lesson<'_>,
     stream: &mut Stream,
 ) -> Result<(DenseHead, History), TrainError> {
-    let scale = Scale::of(lesson);
+    let scale = Scale::of(lesson.features, lesson.learn);
     let weights = class_weights(lesson);
     let count = lesson.features.pooled.ncols();
-    let stopping = scale.rows(lesson, lesson.stop.iter().map(|place| (*place, 0)));
+    let stopping = scale.rows(lesson.features, lesson.stop.iter().map(|place| (*place, 0)));
     let stopping_classes: Vec<usize> = lesson
         .stop
         .iter()
@@ -112,7 +105,7 @@ pub(super) fn fit(
                 let views = part
                     .iter()
                     .map(|place| (*place, stream.index(lesson.features.views)));
-                let x = scale.rows(lesson, views);
+                let x = scale.rows(lesson.features, views);
                 let classes: Vec<usize> = part.iter().map(|place| lesson.classes[*place]).collect();
                 let mask = Array2::from_shape_simple_fn((part.len(), lesson.hidden), || {
                     if stream.unit() < f64::from(DROPOUT) {
@@ -196,81 +189,6 @@ fn accuracy(head: &DenseHead, batch: &Batch<'_>) -> f64 {
     right as f64 / batch.classes.len().max(1) as f64
 }
 
-/// Mean and inverse standard deviation of each feature.
-struct Scale {
-    mean: Array1<f32>,
-    inverse: Array1<f32>,
-}
-
-impl Scale {
-    /// Over all views of the tiles that are learned from.
-    fn of(lesson: &Lesson<'_>) -> Self {
-        let Features { pooled, views } = lesson.features;
-        let rows = || {
-            lesson
-                .learn
-                .iter()
-                .flat_map(|place| (0..*views).map(move |view| pooled.row(place * views + view)))
-        };
-        let count = (lesson.learn.len() * views).max(1) as f64;
-        let mut mean = Array1::<f64>::zeros(pooled.ncols());
-        for row in rows() {
-            mean.zip_mut_with(&row, |sum, value| *sum += f64::from(*value));
-        }
-        mean /= count;
-        let mut square = Array1::<f64>::zeros(pooled.ncols());
-        for row in rows() {
-            for ((sum, mean), value) in square.iter_mut().zip(&mean).zip(row) {
-                *sum += (f64::from(*value) - mean).powi(2);
-            }
-        }
-        Self {
-            mean: mean.mapv(|value| value as f32),
-            inverse: square.mapv(|sum| match (sum / count).sqrt() {
-                spread if spread > SMALLEST_SPREAD => (1.0 / spread) as f32,
-                _ => 0.0,
-            }),
-        }
-    }
-
-    /// Standardised features of the given tiles and views.
-    fn rows(
-        &self,
-        lesson: &Lesson<'_>,
-        chosen: impl Iterator<Item = (usize, usize)>,
-    ) -> Array2<f32> {
-        let Features { pooled, views } = lesson.features;
-        let rows: Vec<usize> = chosen.map(|(place, view)| place * views + view).collect();
-        self.standardised(pooled.select(Axis(0), &rows).view())
-    }
-
-    fn standardised(&self, features: ArrayView2<'_, f32>) -> Array2<f32> {
-        (&features - &self.mean) * &self.inverse
-    }
-
-    /// The head that does the same to features as they are, with its weights as a file stores them.
-    fn folded(&self, head: &DenseHead) -> DenseHead {
-        let weights = stored(&head.hidden_weights * &self.inverse);
-        let bias = weights
-            .outer_iter()
-            .zip(&head.hidden_bias)
-            .map(|(row, bias)| {
-                let shift: f64 = row
-                    .iter()
-                    .zip(&self.mean)
-                    .map(|(weight, mean)| f64::from(*weight) * f64::from(*mean))
-                    .sum();
-                (f64::from(*bias) - shift) as f32
-            });
-        DenseHead {
-            hidden_bias: bias.collect(),
-            hidden_weights: weights,
-            logit_weights: stored(head.logit_weights.clone()),
-            logit_bias: head.logit_bias.clone(),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -346,48 +264,6 @@ mod tests {
     fn a_head_follows_from_its_stream() {
         assert_eq!(trained(1).0, trained(1).0);
         assert_ne!(trained(1).0, trained(2).0);
-    }
-
-    #[test]
-    fn the_folded_head_does_the_same_to_features_as_they_are() {
-        let (features, classes) = toy(50);
-        let places: Vec<usize> = (0..50).collect();
-        for hidden in [8, 600] {
-            let lesson = Lesson {
-                features: &features,
-                classes: &classes,
-                learn: &places,
-                stop: &places,
-                hidden,
-            };
-            let scale = Scale::of(&lesson);
-            let mut head = drawn(6, hidden, &mut Stream::new(2, Purpose::Head, 0, 0));
-            let folded = scale.folded(&head);
-            // What is stored with fewer digits is another head; compare with that one.
-            for (mut row, stored) in head
-                .hidden_weights
-                .outer_iter_mut()
-                .zip(folded.hidden_weights.outer_iter())
-            {
-                for ((weight, stored), inverse) in row.iter_mut().zip(stored).zip(&scale.inverse) {
-                    *weight = if *inverse == 0.0 {
-                        0.0
-                    } else {
-                        stored / inverse
-                    };
-                }
-            }
-            head.logit_weights = folded.logit_weights.clone();
-            let expected = logits(&head, scale.standardised(features.pooled.view()).view());
-            for (row, expected) in features.pooled.outer_iter().zip(expected.outer_iter()) {
-                for (found, expected) in folded.logits(&row.to_vec()).iter().zip(expected) {
-                    let gap = (found - f64::from(*expected)).abs();
-                    assert!(gap < 2e-4, "{found} {expected}");
-                }
-            }
-            let again = stored(folded.hidden_weights.clone());
-            assert_eq!(again, folded.hidden_weights);
-        }
     }
 
     #[test]

@@ -78,7 +78,8 @@ pub(super) fn loss_and_gradient(
     loss
 }
 
-/// The weighted mean of −(1 − s) ln p(true class) − s ln p(other class); puts its derivatives in the place of the logits.
+/// The weighted mean of −(1 − s) ln p(true class) − s ln p(other class), with s the smoothing; puts its
+/// derivatives in the place of the logits.
 fn cross_entropy(logits: &mut Array2<f32>, batch: &Batch<'_>) -> f64 {
     let total: f64 = batch
         .classes

@@ -7,9 +7,10 @@ use std::sync::{
 
 use super::{
     TrainError,
-    fit::{Features, History, Lesson, fit},
+    fit::{History, Lesson, fit},
     folds::Folds,
     random::{Purpose, Stream},
+    scale::Features,
     survey::TrainingSet,
 };
 use crate::stages::infer::DenseHead;

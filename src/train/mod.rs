@@ -27,6 +27,7 @@ mod output;
 mod random;
 mod reference;
 mod report;
+mod scale;
 mod school;
 mod survey;
 mod views;

@@ -208,7 +208,7 @@ mod tests {
                 dish: format!("d{}", number % dishes),
                 frame: "0".to_owned(),
                 cell: number.to_string(),
-                class: Some(number / dishes % 2 == 0),
+                class: Some((number / dishes).is_multiple_of(2)),
                 ..TileRow::default()
             })
             .collect()
