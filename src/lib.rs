@@ -17,3 +17,4 @@ pub mod pipeline;
 pub mod stages;
 pub mod telemetry;
 pub mod tiles_folder;
+pub mod train;

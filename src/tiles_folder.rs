@@ -68,7 +68,7 @@ pub enum TileFolderError {
 const LEAST_SEEN: f64 = 0.5;
 
 /// What the table says of a tile.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct TileRow {
     /// Place of the tile in `tiles.npy`.
     pub index: usize,
@@ -76,6 +76,10 @@ pub struct TileRow {
     pub source: String,
     /// The dish; empty when it was not said.
     pub dish: String,
+    /// The frame in the recording; empty when it was not said.
+    pub frame: String,
+    /// Number of the cell in its frame; empty when it was not said.
+    pub cell: String,
     /// The cell is senescent; `None` when its class is not known, or when less than half of it is in the
     /// field: nobody would label such a cell.
     pub class: Option<bool>,
@@ -122,7 +126,7 @@ impl TileFolder {
         })
     }
 
-    /// What the table says of each tile, in its order.
+    /// What the table says of each tile, in the order of the tiles.
     pub fn rows(&self) -> &[TileRow] {
         &self.rows
     }
@@ -268,6 +272,8 @@ fn table(path: &Path, tiles: usize) -> Result<Vec<TileRow>, TileFolderError> {
             "index",
             "source",
             "dish",
+            "frame",
+            "cell",
             "class",
             "p_oracle",
             "instrument",
@@ -303,6 +309,7 @@ fn table(path: &Path, tiles: usize) -> Result<Vec<TileRow>, TileFolderError> {
             reason,
         })?);
     }
+    rows.sort_unstable_by_key(|row| row.index);
     Ok(rows)
 }
 
@@ -311,13 +318,15 @@ fn row(
         index,
         source,
         dish,
+        frame,
+        cell,
         class,
         p_oracle,
         instrument,
         area,
         seen,
         flags,
-    ]: [&str; 9],
+    ]: [&str; 11],
 ) -> Result<TileRow, String> {
     let number = |name: &str, text: &str, high: f64| match text {
         "" => Ok(None),
@@ -347,6 +356,8 @@ fn row(
             .map_err(|_| format!("has {index:?} as `index`; a whole number is expected"))?,
         source: source.to_owned(),
         dish: dish.trim().to_owned(),
+        frame: frame.trim().to_owned(),
+        cell: cell.trim().to_owned(),
         class: class.filter(|_| seen.is_none_or(|seen| seen >= LEAST_SEEN)),
         p_oracle: number("p_oracle", p_oracle, 1.0)?,
         instrument: instrument.trim().to_owned(),

@@ -106,7 +106,9 @@ fn a_row_means_the_tile_that_its_index_says() {
         opened.read(0).unwrap(),
         tiles().index_axis(ndarray::Axis(0), 2)
     );
-    assert_eq!(opened.rows()[0].dish, "8");
+    let indices: Vec<_> = opened.rows().iter().map(|row| row.index).collect();
+    assert_eq!(indices, [0, 1, 2]);
+    assert_eq!(opened.rows()[2].dish, "8");
 }
 
 #[test]

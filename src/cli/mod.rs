@@ -15,6 +15,7 @@ mod service;
 mod simulate;
 mod summary;
 mod tiles;
+mod train;
 mod watch;
 
 use std::{io::IsTerminal, path::PathBuf, process::ExitCode};
@@ -47,6 +48,7 @@ enum Command {
     Simulate(simulate::SimulateArgs),
     Tiles(tiles::TilesArgs),
     Evaluate(evaluate::EvaluateArgs),
+    Train(train::TrainArgs),
     /// Check an ensemble
     #[command(subcommand)]
     Ensemble(ensemble::EnsembleCommand),
@@ -122,6 +124,7 @@ fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         Command::Simulate(arguments) => simulate::run(&arguments),
         Command::Tiles(arguments) => tiles::run(&arguments),
         Command::Evaluate(arguments) => evaluate::run(&arguments),
+        Command::Train(arguments) => train::run(&arguments),
         Command::Ensemble(command) => ensemble::run(&command),
         Command::Config(command) => config::run(&command),
     }

@@ -14,3 +14,4 @@ mod missing_metadata;
 mod real_input;
 mod service;
 mod support;
+mod train;

@@ -16,6 +16,7 @@ use tract_onnx::{pb, prelude::*, tract_core::transform::get_transform};
 use super::{Engine, EngineError, MemberOutput, NetworkSpec, Plan, Transform};
 use screen::{bound, check_input, screen, select_outputs};
 
+pub(crate) mod graft;
 mod screen;
 
 /// Name of the inference library, for reports.

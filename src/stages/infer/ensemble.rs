@@ -6,10 +6,10 @@ use ndarray::{ArrayView3, ArrayView4};
 use senescope_hal::Clock;
 
 use super::{
-    Engine, EngineOptions, EnsembleError, MANIFEST_LIMIT, Manifest, MemberEntry, MemberOutput,
-    NetworkSpec, Plan, Timing, Transform, TransformChoice,
+    DenseHead, Engine, EngineOptions, EnsembleError, MANIFEST_LIMIT, Manifest, MemberEntry,
+    MemberOutput, NetworkSpec, Plan, Timing, Transform, TransformChoice,
     choose::measure,
-    engine::Network,
+    engine::{Network, graft::graft},
     file::{read_bounded, read_verified, sha256_hex},
     golden::Golden,
     ood::OodReference,
@@ -52,6 +52,31 @@ impl Member {
     /// Features, rows and columns of its last map; `None` when it is used for labels only.
     pub fn features(&self) -> Option<[usize; 3]> {
         self.engine.features()
+    }
+
+    /// A state of its network for one thread.
+    ///
+    /// # Errors
+    /// When the inference library cannot make one.
+    pub fn plan(&self) -> Result<Box<dyn Plan>, EnsembleError> {
+        self.engine.plan().map_err(|source| EnsembleError::Run {
+            member: self.entry.name.clone(),
+            source,
+        })
+    }
+
+    /// The bytes of its ONNX file in `folder` with another head on its backbone.
+    ///
+    /// # Errors
+    /// When the file cannot be read, was changed, does not give its features, or the head is for another
+    /// number of features.
+    pub fn with_head(&self, folder: &Path, head: &DenseHead) -> Result<Vec<u8>, EnsembleError> {
+        let path = folder.join(&self.entry.file);
+        let bytes = read_verified(&path, &self.entry.sha256)?;
+        self.features()
+            .ok_or_else(|| "gives no `features`, the last map of its backbone".to_owned())
+            .and_then(|shape| graft(&bytes, head, shape))
+            .map_err(|reason| EnsembleError::Member { path, reason })
     }
 
     fn load(
@@ -175,14 +200,8 @@ impl Ensemble {
             .members
             .iter()
             .map(|member| {
-                let name = member.entry.name.clone();
-                match member.engine.plan() {
-                    Ok(plan) => Ok((name, plan)),
-                    Err(source) => Err(EnsembleError::Run {
-                        member: name,
-                        source,
-                    }),
-                }
+                let plan = member.plan()?;
+                Ok::<_, EnsembleError>((member.entry.name.clone(), plan))
             })
             .collect::<Result<_, _>>()?;
         Ok(Worker { plans })

@@ -5,7 +5,7 @@
 //! the business of [`combine`](super::combine) and [`explain`](super::explain).
 //!
 //! Not done here: threads, queues, batches (one tile at a time is as fast and makes a result independent
-//! of its neighbours), training.
+//! of its neighbours), training (but [`Member::with_head`] puts a trained head onto a member's file).
 
 mod check;
 mod choose;
@@ -14,11 +14,12 @@ mod ensemble;
 mod error;
 mod file;
 mod golden;
+mod head;
 mod manifest;
 mod npz;
 mod ood;
 mod plan;
-mod statistics;
+pub(crate) mod statistics;
 #[cfg(test)]
 pub(crate) mod testing;
 mod validate;
@@ -26,10 +27,12 @@ mod validate;
 pub use check::{CheckReport, MemberReport, check};
 pub use choose::{EngineOptions, Timing, TransformChoice};
 pub use engine::ENGINE;
+pub(crate) use engine::graft::stored;
 pub use ensemble::{Ensemble, Member, Worker};
 pub use error::{EngineError, EnsembleError};
 pub(crate) use file::sha256_hex;
 pub use golden::{Deviation, GoldenDeviation, TOLERANCE, check_golden};
+pub use head::{DenseHead, pool};
 pub use manifest::{
     Conformal, ConformalLimits, FileEntry, MANIFEST_LIMIT, Manifest, MemberEntry, Normalisation,
     OodEntry, PROLIFERATING, Rule, SENESCENT, TileSpec, Training,

@@ -43,7 +43,7 @@ impl Statistics {
 }
 
 /// How many statistics a tile of `channels` channels has.
-pub(super) fn count(channels: usize) -> usize {
+pub(crate) fn count(channels: usize) -> usize {
     OF_CHANNEL * channels + channels * channels.saturating_sub(1) / 2
 }
 
