@@ -3,7 +3,7 @@
 //!
 //! The modules are the journey of a frame; `ARCHITECTURE.md` draws it. Dependencies point one way:
 //! `cli → pipeline → stages → domain`, with `control` and `telemetry` used by `pipeline`. `evaluate`
-//! judges an ensemble on tiles that were cut before, and uses `stages` only.
+//! judges an ensemble on tiles that were cut before, `train` makes one of them; both use `stages` only.
 #![cfg_attr(test, allow(clippy::expect_used, clippy::panic, clippy::unwrap_used))]
 
 pub mod cli;
@@ -14,6 +14,7 @@ pub mod domain;
 pub mod evaluate;
 mod npy;
 pub mod pipeline;
+mod random;
 pub mod stages;
 pub mod telemetry;
 pub mod tiles_folder;

@@ -5,7 +5,8 @@
 
 use serde::Serialize;
 
-use super::{EvaluateError, random::SplitMix64};
+use super::EvaluateError;
+use crate::random::{Purpose, Stream};
 
 /// Resamples that may miss a class one after the other. With both classes present, a resample has both at
 /// least about every third time.
@@ -155,12 +156,12 @@ impl Resampling {
 
     /// Draws as many dishes as there are, with replacement.
     fn draw(&self, index: u32, weights: &mut Weights) -> Result<(), EvaluateError> {
-        let mut stream = SplitMix64::new(self.seed, u64::from(index));
+        let mut stream = Stream::new(self.seed, Purpose::Resample, u64::from(index), 0);
         let wanted = self.tiles();
         for _ in 0..TRIES {
             weights.fill(0);
             for _ in 0..self.present.len() {
-                weights[self.present[stream.below(self.present.len())]] += 1;
+                weights[self.present[stream.index(self.present.len())]] += 1;
             }
             let drawn = self.total(weights);
             if (0..2).all(|class| wanted[class] == 0 || drawn[class] > 0) {

@@ -268,10 +268,7 @@ mod tests {
         #[test]
         fn the_order_of_the_tiles_changes_no_bit(tiles in tiles(), seed: u64) {
             let mut other = tiles.clone();
-            let mut stream = crate::evaluate::random::SplitMix64::new(seed, 0);
-            for index in (1..other.len()).rev() {
-                other.swap(index, stream.below(index + 1));
-            }
+            crate::random::Stream::new(seed, crate::random::Purpose::Resample, 0, 0).shuffle(&mut other);
             prop_assert_eq!(scored(&tiles), scored(&other));
             prop_assert_eq!(metrics(&scored(&tiles), &[1, 0, 3, 2]).auc.to_bits(), metrics(&scored(&other), &[1, 0, 3, 2]).auc.to_bits());
         }

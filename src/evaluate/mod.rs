@@ -16,7 +16,6 @@ mod judge;
 mod learning_curve;
 mod metrics;
 pub mod page;
-mod random;
 mod report;
 mod sample;
 mod scored;

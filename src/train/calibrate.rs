@@ -163,7 +163,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::train::random::{Purpose, Stream};
+    use crate::random::{Purpose, Stream};
 
     /// Log-odds that are right as probabilities, times `factor`.
     fn drawn(count: usize, factor: f64) -> (Vec<f64>, Vec<bool>) {

@@ -13,9 +13,9 @@ use super::{
     TrainError,
     adam::Adam,
     gradient::{Batch, logits, loss, loss_and_gradient, zeros_like},
-    random::Stream,
     scale::{Features, Scale},
 };
+use crate::random::Stream;
 use crate::stages::infer::DenseHead;
 
 const BATCH: usize = 64;
@@ -192,7 +192,7 @@ fn accuracy(head: &DenseHead, batch: &Batch<'_>) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::train::random::Purpose;
+    use crate::random::Purpose;
 
     /// Tiles of two views whose class is the sign of the product of two of six features: no plane parts them.
     fn toy(tiles: usize) -> (Features, Vec<usize>) {

@@ -1,9 +1,7 @@
 //! Dishes shared out into folds, each with both classes.
 
-use super::{
-    random::{Purpose, Stream},
-    survey::TrainingSet,
-};
+use super::survey::TrainingSet;
+use crate::random::{Purpose, Stream};
 
 /// Folds when nothing is asked for and there are fewer members.
 pub(super) const USUAL: usize = 5;

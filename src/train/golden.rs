@@ -8,11 +8,8 @@
 
 use ndarray::{Array1, Array2, Array3, Array4, Axis};
 
-use super::{
-    TrainError, npz,
-    random::{Purpose, Stream},
-    survey::TrainingSet,
-};
+use super::{TrainError, npz, survey::TrainingSet};
+use crate::random::{Purpose, Stream};
 use crate::{
     stages::{
         explain::grad_cam,

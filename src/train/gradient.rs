@@ -104,7 +104,7 @@ mod tests {
     use ndarray::Array1;
 
     use super::*;
-    use crate::train::random::{Purpose, Stream};
+    use crate::random::{Purpose, Stream};
 
     const SHAPE: (usize, usize, usize) = (7, 5, 4);
 

@@ -9,10 +9,10 @@ use super::{
     TrainError,
     fit::{History, Lesson, fit},
     folds::Folds,
-    random::{Purpose, Stream},
     scale::Features,
     survey::TrainingSet,
 };
+use crate::random::{Purpose, Stream};
 use crate::stages::infer::DenseHead;
 
 /// What was found of one member.

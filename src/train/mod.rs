@@ -24,7 +24,6 @@ mod judge;
 mod members;
 mod npz;
 mod output;
-mod random;
 mod reference;
 mod report;
 mod scale;

@@ -91,7 +91,7 @@ fn quantile(mut values: Vec<f64>, part: f64) -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::train::random::{Purpose, Stream};
+    use crate::random::{Purpose, Stream};
 
     #[test]
     fn whitened_tiles_have_the_identity_as_covariance() {

@@ -90,9 +90,9 @@ impl Scale {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::train::{
-        gradient::logits,
+    use crate::{
         random::{Purpose, Stream},
+        train::gradient::logits,
     };
 
     /// 50 tiles of two views; the last of six features never varies.

@@ -7,7 +7,7 @@
 
 use ndarray::{Array2, Array3, ArrayView2, Axis};
 
-use super::random::{Purpose, Stream};
+use crate::random::{Purpose, Stream};
 
 /// tan(θ/2) of the largest turn θ, 15°: sine and cosine follow from it without a rounding of the system's.
 const LARGEST_HALF_TURN: f64 = 0.131_652_497_587_395_85;

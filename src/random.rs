@@ -7,16 +7,17 @@
 /// What a stream is for. The number is part of the key and never changes.
 #[derive(Clone, Copy, Debug)]
 #[repr(u64)]
-pub(super) enum Purpose {
+pub(crate) enum Purpose {
     View = 1,
     Head = 2,
     Folds = 3,
     Golden = 4,
+    Resample = 5,
 }
 
 /// A keyed stream.
 #[derive(Clone, Debug)]
-pub(super) struct Stream(u64);
+pub(crate) struct Stream(u64);
 
 /// The odd number next to 2⁶⁴ divided by the golden ratio.
 const STEP: u64 = 0x9e37_79b9_7f4a_7c15;
@@ -28,36 +29,36 @@ fn mixed(mut bits: u64) -> u64 {
 }
 
 impl Stream {
-    pub(super) fn new(seed: u64, purpose: Purpose, a: u64, b: u64) -> Self {
+    pub(crate) fn new(seed: u64, purpose: Purpose, a: u64, b: u64) -> Self {
         let key = [seed, purpose as u64, a, b];
         Self(key.iter().fold(0, |state: u64, part| {
             mixed(state.wrapping_add(STEP) ^ mixed(part.wrapping_add(STEP)))
         }))
     }
 
-    pub(super) fn bits(&mut self) -> u64 {
+    pub(crate) fn bits(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(STEP);
         mixed(self.0)
     }
 
     /// Uniform in [0, 1).
-    pub(super) fn unit(&mut self) -> f64 {
+    pub(crate) fn unit(&mut self) -> f64 {
         // 53 bits: the integers below 2⁵³ are exact.
         (self.bits() >> 11) as f64 * (1.0 / 9_007_199_254_740_992.0)
     }
 
     /// Uniform in [low, high).
-    pub(super) fn range(&mut self, low: f64, high: f64) -> f64 {
+    pub(crate) fn range(&mut self, low: f64, high: f64) -> f64 {
         low + (high - low) * self.unit()
     }
 
     /// An index below `count`, which is at least 1.
-    pub(super) fn index(&mut self, count: usize) -> usize {
+    pub(crate) fn index(&mut self, count: usize) -> usize {
         ((self.unit() * count as f64) as usize).min(count.saturating_sub(1))
     }
 
     /// Mean 0 and standard deviation 1, within ± 2√3: the sum of four uniform numbers, nearly normal.
-    pub(super) fn bell(&mut self) -> f32 {
+    pub(crate) fn bell(&mut self) -> f32 {
         let bits = self.bits();
         let sum: u64 = (0..4).map(|part| (bits >> (16 * part)) & 0xffff).sum();
         // Four uniform numbers of [0, 1) have variance 1/3 together.
@@ -65,7 +66,7 @@ impl Stream {
     }
 
     /// Every order is as likely as every other (Fisher–Yates).
-    pub(super) fn shuffle<T>(&mut self, items: &mut [T]) {
+    pub(crate) fn shuffle<T>(&mut self, items: &mut [T]) {
         for last in (1..items.len()).rev() {
             items.swap(last, self.index(last + 1));
         }
