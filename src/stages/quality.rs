@@ -1,6 +1,6 @@
 //! What is wrong with the image of a cell, before a network sees it.
 //!
-//! Judged on the tile's image statistics ([`Statistics`]), which do not depend on gain or laser power. The
+//! Judged on the tile's image statistics, which do not depend on gain or laser power. The
 //! thresholds lie in the gap between good and spoilt tiles of simulated dishes.
 //!
 //! Not done here: SRS and TPEF exchanged, and a cell out of focus, look like another cell, not like a fault;
