@@ -40,7 +40,7 @@ fn write(home: &Path, cells: &[Cell]) {
     let dict = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': {shape}, }}");
     let mut npy = b"\x93NUMPY\x01\x00\x76\x00".to_vec();
     npy.extend_from_slice(format!("{dict:<117}\n").as_bytes());
-    let mut csv = "index,source,dish,frame,cell,class,severity,p_oracle,instrument,x_um,y_um,area_um2,iou,flags\n"
+    let mut csv = "index,source,dish,frame,cell,class,severity,p_oracle,instrument,x_um,y_um,area_um2,iou,seen,flags\n"
         .to_owned();
     for (index, cell) in cells.iter().enumerate() {
         for at in 0..3 * PIXELS * PIXELS {
@@ -64,7 +64,7 @@ fn write(home: &Path, cells: &[Cell]) {
             "proliferating"
         };
         csv += &format!(
-            "{index},rec,dish-{},0,{},{class},,,,,,,,\n",
+            "{index},rec,dish-{},0,{},{class},,,,,,,,,\n",
             cell.dish, cell.series
         );
     }
@@ -244,6 +244,6 @@ fn nothing_is_overwritten_and_each_wrong_word_is_told() {
     train(&tiles, &new, &["--folds", "2"]).refused(64, &["folds"]);
     train(&home.path().join("none"), &new, &[]).refused(66, &["tiles.npy", "senescope tiles"]);
     // Tiles of another ensemble.
-    run(["train", "--tiles", text(&tiles), "--out", text(&new)]).refused(65, &["N×3×128×128"]);
+    run(["train", "--tiles", text(&tiles), "--out", text(&new)]).refused(65, &["[3, 128, 128]"]);
     assert!(!new.exists());
 }
