@@ -104,7 +104,7 @@ fn a_row_means_the_tile_that_its_index_says() {
     let mut opened = folder.open().unwrap();
     assert_eq!(
         opened.read(0).unwrap(),
-        tiles().index_axis(ndarray::Axis(0), 2)
+        tiles().index_axis(ndarray::Axis(0), 0)
     );
     let indices: Vec<_> = opened.rows().iter().map(|row| row.index).collect();
     assert_eq!(indices, [0, 1, 2]);
