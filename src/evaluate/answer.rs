@@ -1,9 +1,8 @@
-//! What the ensemble says of tiles of a folder: workers beside one reader, results in the tiles' order.
+//! What the ensemble says of tiles of a folder, in their order.
 
-use std::{num::NonZeroUsize, thread};
+use std::num::NonZeroUsize;
 
-use crossbeam_channel::bounded;
-use ndarray::{Array3, ArrayView3};
+use ndarray::ArrayView3;
 
 use super::EvaluateError;
 use crate::{
@@ -12,7 +11,7 @@ use crate::{
         combine::combine,
         infer::{Ensemble, Manifest, MemberOutput},
     },
-    tiles_folder::TileFolder,
+    tiles_folder::{TileFolder, walk},
 };
 
 /// What is said of one tile.
@@ -51,10 +50,8 @@ pub(super) fn classify(
             ..manifest.clone()
         })
         .collect();
-    let workers = (0..threads.get())
-        .map(|_| ensemble.worker())
-        .collect::<Result<Vec<_>, _>>()?;
-    each(folder, wanted, workers, done, |worker, tile| {
+    let worker = || Ok(ensemble.worker()?);
+    each(folder, wanted, threads, done, worker, |worker, tile| {
         let outputs = worker.run(tile)?;
         Ok(answer(manifest, &alone, &outputs, ensemble.ood(tile)))
     })
@@ -71,10 +68,17 @@ pub(super) fn distances(
     threads: NonZeroUsize,
     done: &dyn Fn(),
 ) -> Result<Vec<f64>, EvaluateError> {
-    each(folder, wanted, vec![(); threads.get()], done, |(), tile| {
-        let distance = ensemble.ood(tile).ok_or(EvaluateError::NoReference)?;
-        Ok(f64::from(distance))
-    })
+    each(
+        folder,
+        wanted,
+        threads,
+        done,
+        || Ok(()),
+        |(), tile| {
+            let distance = ensemble.ood(tile).ok_or(EvaluateError::NoReference)?;
+            Ok(f64::from(distance))
+        },
+    )
 }
 
 fn answer(
@@ -97,56 +101,29 @@ fn answer(
     }
 }
 
-/// Does `job` with each wanted tile. One thread reads, one thread a worker computes, this one puts in order.
-fn each<W: Send, T: Send>(
+/// What `work` finds of each wanted tile, in their order.
+fn each<S, T: Send>(
     folder: &mut TileFolder,
     wanted: &[usize],
-    workers: Vec<W>,
+    threads: NonZeroUsize,
     done: &dyn Fn(),
-    job: impl Fn(&mut W, ArrayView3<'_, f32>) -> Result<T, EvaluateError> + Sync,
+    state: impl Fn() -> Result<S, EvaluateError> + Sync,
+    work: impl Fn(&mut S, ArrayView3<'_, f32>) -> Result<T, EvaluateError> + Sync,
 ) -> Result<Vec<T>, EvaluateError> {
-    let job = &job;
-    // As many tiles wait as can be computed at once: reading is never what is waited for.
-    let (to_workers, tiles) = bounded::<(usize, Array3<f32>)>(workers.len());
-    let (to_here, results) = bounded(workers.len());
-    let mut answers: Vec<Option<T>> = wanted.iter().map(|_| None).collect();
-    thread::scope(|scope| {
-        for mut worker in workers {
-            let (tiles, to_here) = (tiles.clone(), to_here.clone());
-            scope.spawn(move || {
-                for (place, tile) in tiles {
-                    let result = job(&mut worker, tile.view());
-                    if to_here.send((place, result)).is_err() {
-                        break;
-                    }
-                }
-            });
-        }
-        drop(tiles);
-        scope.spawn(move || {
-            for (place, index) in wanted.iter().enumerate() {
-                let left = match folder.read(*index) {
-                    Ok(tile) => to_workers.send((place, tile)).is_err(),
-                    Err(error) => {
-                        // Whoever does not listen any more knows of another failure.
-                        let _ = to_here.send((place, Err(error.into())));
-                        true
-                    }
-                };
-                if left {
-                    break;
-                }
-            }
-        });
-        // A failure drops the receiver, at which everybody stops.
-        for (place, result) in results {
-            answers[place] = Some(result?);
+    let mut found: Vec<Option<T>> = wanted.iter().map(|_| None).collect();
+    walk(
+        folder,
+        wanted,
+        threads.get(),
+        state,
+        |state, _, tile| work(state, tile.view()),
+        |place, result| {
+            found[place] = Some(result);
             done();
-        }
-        Ok::<_, EvaluateError>(())
-    })?;
-    answers
+        },
+    )?;
+    found
         .into_iter()
-        .map(|answer| answer.ok_or(EvaluateError::Defect))
+        .map(|result| result.ok_or(EvaluateError::Defect))
         .collect()
 }

@@ -2,10 +2,10 @@
 
 use ndarray::Array2;
 
-use super::{TrainError, scale::Features, survey::TrainingSet, views::view, walk::walk};
+use super::{TrainError, scale::Features, survey::TrainingSet, views::view};
 use crate::{
     stages::infer::{EngineError, EnsembleError, Member, pool},
-    tiles_folder::TileFolder,
+    tiles_folder::{TileFolder, walk},
 };
 
 /// Most memory for the pooled features of one member, in bytes. Members come one after another.
@@ -61,7 +61,7 @@ pub(super) fn features(
         folder,
         &set.indices(),
         threads,
-        || Ok(member.plan()?),
+        || member.plan().map_err(TrainError::from),
         |plan, place, tile| {
             let mut rows = Vec::with_capacity(views.count);
             let mut first = None;
@@ -79,7 +79,7 @@ pub(super) fn features(
                 first.get_or_insert(logits);
                 rows.push(features);
             }
-            Ok((first.unwrap_or_default(), rows))
+            Ok::<_, TrainError>((first.unwrap_or_default(), rows))
         },
         |place, (first, rows)| {
             logits[place] = first;

@@ -30,7 +30,6 @@ mod scale;
 mod school;
 mod survey;
 mod views;
-mod walk;
 mod write;
 
 use std::path::{Path, PathBuf};

@@ -8,10 +8,10 @@ use std::collections::{BTreeMap, HashMap};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
-use super::{TrainError, walk::walk};
+use super::TrainError;
 use crate::{
     stages::infer::statistics::describe,
-    tiles_folder::{TileFolder, TileRow},
+    tiles_folder::{TileFolder, TileRow, walk},
 };
 
 /// Fewest tiles of a class.
@@ -156,7 +156,7 @@ impl TrainingSet {
             folder,
             &self.indices(),
             threads,
-            || Ok(()),
+            || Ok::<_, TrainError>(()),
             |(), _, tile| {
                 let mut digest = Sha256::new();
                 for value in &tile {

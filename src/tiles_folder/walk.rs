@@ -5,22 +5,21 @@ use std::thread;
 use crossbeam_channel::bounded;
 use ndarray::Array3;
 
-use super::TrainError;
-use crate::tiles_folder::TileFolder;
+use super::{TileFolder, TileFolderError};
 
 /// Reads the tiles `chosen` in turn, lets one of `threads` threads do `work` on each with a `state` of its own,
 /// and gives the results with their place in `chosen` to `sink`, in any order.
 ///
 /// # Errors
 /// The first that came; the rest is then left undone.
-pub(super) fn walk<S, T: Send>(
+pub(crate) fn walk<S, T: Send, E: From<TileFolderError> + Send>(
     folder: &mut TileFolder,
     chosen: &[usize],
     threads: usize,
-    state: impl Fn() -> Result<S, TrainError> + Sync,
-    work: impl Fn(&mut S, usize, Array3<f32>) -> Result<T, TrainError> + Sync,
+    state: impl Fn() -> Result<S, E> + Sync,
+    work: impl Fn(&mut S, usize, Array3<f32>) -> Result<T, E> + Sync,
     mut sink: impl FnMut(usize, T),
-) -> Result<(), TrainError> {
+) -> Result<(), E> {
     let threads = threads.max(1);
     thread::scope(|scope| {
         // Both are dropped with the first error, which ends whoever waits at the other end.

@@ -3,6 +3,8 @@
 //! The table is read when the folder is opened, and both files are compared; the tiles stay on the disk and are
 //! read one at a time. Not done here: writing, and what the tiles are for.
 
+mod walk;
+
 use std::{
     fs::File,
     io::{ErrorKind, Read, Seek, SeekFrom},
@@ -18,6 +20,7 @@ use crate::{
     npy,
     stages::infer::{PROLIFERATING, SENESCENT},
 };
+pub(crate) use walk::walk;
 
 /// Largest table that is read, in bytes.
 const TABLE_LIMIT: u64 = 256 << 20;
