@@ -10,14 +10,14 @@ pub(crate) struct Header {
     pub(crate) length: u64,
 }
 
-/// Reads the header at the start of `bytes`.
+/// Where the header's text begins, and its bytes.
 ///
 /// # Errors
-/// A sentence when it is cut off, or the file holds anything else than little-endian float32 in C order.
-pub(crate) fn header(bytes: &[u8]) -> Result<Header, String> {
-    let (begin, size) = match bytes {
+/// A sentence when the bytes are too few to tell, or begin like something else.
+pub(crate) fn preamble(bytes: &[u8]) -> Result<(u64, u64), String> {
+    match bytes {
         [b'\x93', b'N', b'U', b'M', b'P', b'Y', 1, _, a, b, ..] => {
-            (10, u64::from(u16::from_le_bytes([*a, *b])))
+            Ok((10, u64::from(u16::from_le_bytes([*a, *b]))))
         }
         [
             b'\x93',
@@ -33,9 +33,17 @@ pub(crate) fn header(bytes: &[u8]) -> Result<Header, String> {
             c,
             d,
             ..,
-        ] => (12, u64::from(u32::from_le_bytes([*a, *b, *c, *d]))),
-        _ => return Err("it is not an .npy file".to_owned()),
-    };
+        ] => Ok((12, u64::from(u32::from_le_bytes([*a, *b, *c, *d])))),
+        _ => Err("it is not an .npy file".to_owned()),
+    }
+}
+
+/// Reads the header at the start of `bytes`.
+///
+/// # Errors
+/// A sentence when it is cut off, or the file holds anything else than little-endian float32 in C order.
+pub(crate) fn header(bytes: &[u8]) -> Result<Header, String> {
+    let (begin, size) = preamble(bytes)?;
     let length = begin + size;
     let Some(header) = bytes.get(begin as usize..length as usize) else {
         return Err("its header is cut off".to_owned());

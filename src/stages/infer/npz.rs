@@ -14,6 +14,7 @@ use ndarray_npy::{ReadNpyExt, ViewNpyError, ViewNpyExt};
 use zip::{CompressionMethod, ZipArchive, result::ZipError};
 
 use super::EnsembleError;
+use crate::npy;
 
 /// An open archive.
 pub(super) struct Npz {
@@ -101,30 +102,9 @@ impl Npz {
 
 /// Reads one `.npy`.
 fn parse(bytes: &[u8]) -> Result<ArrayD<f32>, String> {
-    // Format: \x93NUMPY, major, minor, length of the header as u16 (version 1) or u32 (NEP 1). The reader
-    // takes the memory that the header's length asks for, so it is checked first.
-    let header = match bytes {
-        [b'\x93', b'N', b'U', b'M', b'P', b'Y', 1, _, a, b, ..] => {
-            usize::from(u16::from_le_bytes([*a, *b]))
-        }
-        [
-            b'\x93',
-            b'N',
-            b'U',
-            b'M',
-            b'P',
-            b'Y',
-            2 | 3,
-            _,
-            a,
-            b,
-            c,
-            d,
-            ..,
-        ] => usize::try_from(u32::from_le_bytes([*a, *b, *c, *d])).unwrap_or(usize::MAX),
-        _ => return Err("it is not an .npy file".to_owned()),
-    };
-    if header > bytes.len() {
+    // The reader takes the memory that the header's length asks for, so it is checked first.
+    let (_, header) = npy::preamble(bytes)?;
+    if header > bytes.len() as u64 {
         return Err("its header is cut off".to_owned());
     }
     // A view compares the claimed shape with the bytes without taking memory.
