@@ -75,8 +75,9 @@ pub(super) fn cut(
         usize::MAX
     };
     let begun = component.iter().any(|run| run.row < settled);
-    let patch = Patch::new(&component, open, frame, scale.unseen);
-    let Some(mut patch) = patch.filter(|_| begun && !speck) else {
+    let worth = begun && !speck;
+    let patch = worth.then(|| Patch::new(&component, open, frame, scale.unseen));
+    let Some(mut patch) = patch.flatten() else {
         return Cut {
             rest: if open { component } else { Component::new() },
             ..Cut::default()
