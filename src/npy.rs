@@ -1,5 +1,24 @@
-//! The header of an `.npy` file of float32 (NumPy enhancement proposal 1, versions 1 to 3). The samples are left to
+//! The header of an `.npy` file (NumPy enhancement proposal 1, versions 1 to 3). The samples are left to
 //! whoever reads them one after the other.
+
+/// Type of the samples.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Sample {
+    /// Little-endian float32.
+    Float,
+    /// uint8.
+    Byte,
+}
+
+impl Sample {
+    /// Its bytes.
+    pub(crate) fn bytes(self) -> u64 {
+        match self {
+            Self::Float => 4,
+            Self::Byte => 1,
+        }
+    }
+}
 
 /// What the header says.
 #[derive(Debug, PartialEq, Eq)]
@@ -41,8 +60,8 @@ pub(crate) fn preamble(bytes: &[u8]) -> Result<(u64, u64), String> {
 /// Reads the header at the start of `bytes`.
 ///
 /// # Errors
-/// A sentence when it is cut off, or the file holds anything else than little-endian float32 in C order.
-pub(crate) fn header(bytes: &[u8]) -> Result<Header, String> {
+/// A sentence when it is cut off, or the file holds anything else than such samples in C order.
+pub(crate) fn header(bytes: &[u8], sample: Sample) -> Result<Header, String> {
     let (begin, size) = preamble(bytes)?;
     let length = begin + size;
     let Some(header) = bytes.get(begin as usize..length as usize) else {
@@ -59,8 +78,14 @@ pub(crate) fn header(bytes: &[u8]) -> Result<Header, String> {
             .split_once(&format!("'{key}':"))
             .map_or("", |(_, rest)| rest)
     };
-    if !value("descr").starts_with("'<f4'") || !value("fortran_order").starts_with("False") {
-        return Err("it does not hold little-endian float32 in C order (numpy '<f4')".to_owned());
+    let (descr, name) = match sample {
+        Sample::Float => ("'<f4'", "little-endian float32"),
+        Sample::Byte => ("'|u1'", "uint8"),
+    };
+    if !value("descr").starts_with(descr) || !value("fortran_order").starts_with("False") {
+        return Err(format!(
+            "it does not hold {name} in C order (numpy {descr})"
+        ));
     }
     value("shape")
         .strip_prefix('(')
@@ -114,7 +139,7 @@ mod tests {
         ] {
             let bytes = file(version, dict);
             let length = bytes.len() as u64;
-            assert_eq!(header(&bytes), Ok(Header { shape, length }));
+            assert_eq!(header(&bytes, Sample::Float), Ok(Header { shape, length }));
         }
     }
 
@@ -127,12 +152,12 @@ mod tests {
             ("(5, 3)", "5", "shape"),
             ("(5, 3)", "(5, -3)", "shape"),
         ] {
-            let sentence = header(&file(1, &dict.replace(from, to))).unwrap_err();
+            let sentence = header(&file(1, &dict.replace(from, to)), Sample::Float).unwrap_err();
             assert!(sentence.contains(part), "{sentence}");
         }
         let cut = file(1, dict);
         assert!(
-            header(&cut[..cut.len() - 1])
+            header(&cut[..cut.len() - 1], Sample::Float)
                 .unwrap_err()
                 .contains("cut off")
         );
@@ -141,8 +166,8 @@ mod tests {
     proptest! {
         #[test]
         fn no_bytes_panic(bytes in proptest::collection::vec(any::<u8>(), 0..80), version in 1_u8..4) {
-            let _ = header(&bytes);
-            let _ = header(&[b"\x93NUMPY", [version].as_slice(), &bytes].concat());
+            let _ = header(&bytes, Sample::Float);
+            let _ = header(&[b"\x93NUMPY", [version].as_slice(), &bytes].concat(), Sample::Float);
         }
     }
 }

@@ -28,7 +28,8 @@ pub(crate) const DISH_FILE: &str = "dish.json";
 /// Record simulated dishes with their ground truth.
 ///
 /// Each dish is a folder: one OME-TIFF a frame, `truth-*.tif` with the number of the cell in each pixel,
-/// `truth-*.json` with class, severity and phenotype of each cell, and `dish.json`. Example:
+/// `truth-structures-*.tif` with what is there in it (the sum of 1 nucleus, 2 lipid droplet, 4 granule, 8 vacuole,
+/// 16 debris), `truth-*.json` with class, severity and phenotype of each cell, and `dish.json`. Example:
 /// senescope simulate --out dishes --dishes 4 --frames 2 --seed 1
 #[derive(Clone, Debug, Args)]
 pub(crate) struct SimulateArgs {
@@ -142,6 +143,13 @@ fn record(arguments: &SimulateArgs, seed: u64, progress: &ProgressBar) -> Result
         let truth = rendered.truth;
         let path = truth_path(&folder, u64::from(frame), "tif");
         write_label_tiff(&path, truth.width, truth.height, &truth.labels)?;
+        let structures: Vec<u16> = truth.structures.iter().copied().map(u16::from).collect();
+        write_label_tiff(
+            &structures_path(&folder, u64::from(frame)),
+            truth.width,
+            truth.height,
+            &structures,
+        )?;
         write_json(
             &truth_path(&folder, u64::from(frame), "json"),
             &TruthFile { cells: truth.cells },
@@ -162,6 +170,11 @@ fn record(arguments: &SimulateArgs, seed: u64, progress: &ProgressBar) -> Result
 /// Where the truth of a frame is.
 pub(crate) fn truth_path(folder: &Path, frame: u64, extension: &str) -> PathBuf {
     folder.join(format!("truth-{frame:06}.{extension}"))
+}
+
+/// Where the structures of a frame are.
+pub(crate) fn structures_path(folder: &Path, frame: u64) -> PathBuf {
+    folder.join(format!("truth-structures-{frame:06}.tif"))
 }
 
 fn write_json(path: &Path, value: &impl Serialize) -> Result<(), Failure> {

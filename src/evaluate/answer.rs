@@ -4,11 +4,15 @@ use std::num::NonZeroUsize;
 
 use ndarray::ArrayView3;
 
-use super::EvaluateError;
+use super::{
+    EvaluateError,
+    structures::{Placement, placement},
+};
 use crate::{
     domain::Label,
     stages::{
         combine::combine,
+        explain::explain,
         infer::{Ensemble, Manifest, MemberOutput},
     },
     tiles_folder::{TileFolder, walk},
@@ -27,6 +31,8 @@ pub struct Answer {
     pub label: Label,
     /// Distance from the training set in units of its limit.
     pub ood: Option<f64>,
+    /// Where the map of the more probable class lies, when that and the cell's structures are known.
+    pub(super) placement: Option<Placement>,
 }
 
 /// Classifies the tiles of the rows `wanted`, on `threads` threads. `done` is called for each.
@@ -50,11 +56,30 @@ pub(super) fn classify(
             ..manifest.clone()
         })
         .collect();
-    let worker = || Ok(ensemble.worker()?);
-    each(folder, wanted, threads, done, worker, |worker, tile| {
-        let outputs = worker.run(tile)?;
-        Ok(answer(manifest, &alone, &outputs, ensemble.ood(tile)))
-    })
+    let indices: Vec<_> = wanted.iter().map(|row| folder.rows()[*row].index).collect();
+    let open = folder.structures();
+    let state = || Ok((ensemble.worker()?, open()?));
+    each(
+        folder,
+        wanted,
+        threads,
+        done,
+        state,
+        |(worker, structures), place, tile| {
+            let outputs = worker.run(tile)?;
+            let answer = answer(manifest, &alone, &outputs, ensemble.ood(tile));
+            let Some(structures) = structures else {
+                return Ok(answer);
+            };
+            let class = usize::from((answer.p >= 0.5) == (manifest.senescent() == 1));
+            let bits = structures.read(indices[place])?;
+            let map = explain(manifest, &outputs, class);
+            Ok(Answer {
+                placement: map.and_then(|map| placement(map.values.view(), &bits)),
+                ..answer
+            })
+        },
+    )
 }
 
 /// Distances from the training set of the tiles of the rows `wanted`.
@@ -74,7 +99,7 @@ pub(super) fn distances(
         threads,
         done,
         || Ok(()),
-        |(), tile| {
+        |(), _, tile| {
             let distance = ensemble.ood(tile).ok_or(EvaluateError::NoReference)?;
             Ok(f64::from(distance))
         },
@@ -98,17 +123,18 @@ fn answer(
         set: verdict.set,
         label: verdict.label,
         ood: ood.map(f64::from),
+        placement: None,
     }
 }
 
-/// What `work` finds of each wanted tile, in their order.
+/// What `work` finds of each wanted tile, given its place among them, in their order.
 fn each<S, T: Send>(
     folder: &mut TileFolder,
     wanted: &[usize],
     threads: NonZeroUsize,
     done: &dyn Fn(),
     state: impl Fn() -> Result<S, EvaluateError> + Sync,
-    work: impl Fn(&mut S, ArrayView3<'_, f32>) -> Result<T, EvaluateError> + Sync,
+    work: impl Fn(&mut S, usize, ArrayView3<'_, f32>) -> Result<T, EvaluateError> + Sync,
 ) -> Result<Vec<T>, EvaluateError> {
     let mut found: Vec<Option<T>> = wanted.iter().map(|_| None).collect();
     walk(
@@ -116,7 +142,7 @@ fn each<S, T: Send>(
         wanted,
         threads.get(),
         state,
-        |state, _, tile| work(state, tile.view()),
+        |state, place, tile| work(state, place, tile.view()),
         |place, result| {
             found[place] = Some(result);
             done();

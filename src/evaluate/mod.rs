@@ -19,6 +19,7 @@ pub mod page;
 mod report;
 mod sample;
 mod scored;
+mod structures;
 mod unlike;
 
 use std::{collections::BTreeSet, num::NonZeroUsize, path::Path};
@@ -30,8 +31,8 @@ pub use error::EvaluateError;
 pub use learning_curve::{LearningPoint, read as read_learning_curve};
 pub use metrics::Metrics;
 pub use report::{
-    ByBorder, ByClass, ByLabel, ConformalReport, Confusion, Difference, FORMAT, Judged, Oracle,
-    Part, Report, Roc, Unlike, UnlikeSet,
+    ByBorder, ByClass, ByLabel, ConformalReport, Confusion, Difference, FORMAT, Judged,
+    MapOnStructure, MapOnStructures, Oracle, Part, Report, Roc, Unlike, UnlikeSet,
 };
 
 use crate::{
@@ -215,6 +216,7 @@ pub fn evaluate(
         abstention: curves::abstention(&scored, &sample.resampling)?,
         reliability: curves::reliability(&scored, &sample.resampling, &sample.ones)?,
         roc: judge::roc(&sample, &scored, &members, &known),
+        map_on_structures: structures::judge(&sample)?,
         unlike,
         learning_curve,
     })

@@ -39,6 +39,9 @@ pub struct Report {
     pub reliability: Vec<ReliabilityBin>,
     /// ROC curves.
     pub roc: Roc,
+    /// Whether the maps lie on the structures by which the classes differ; `null` when no tile says where those
+    /// are, or no member has a map.
+    pub map_on_structures: Option<MapOnStructures>,
     /// Which tiles are told to be unlike the training set; `null` when the ensemble has no reference of it.
     pub unlike: Option<Unlike>,
     /// Accuracies from a table that was made elsewhere.
@@ -184,6 +187,32 @@ pub struct Roc {
     pub members: BTreeMap<String, Vec<RocPoint>>,
     /// Of the oracle.
     pub oracle: Option<Vec<RocPoint>>,
+}
+
+/// Where the ensemble's map of the decided class lies in simulated cells, by that class and kind of structure.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct MapOnStructures {
+    /// Cells that are called proliferating.
+    pub proliferating: BTreeMap<&'static str, MapOnStructure>,
+    /// Cells that are called senescent.
+    pub senescent: BTreeMap<&'static str, MapOnStructure>,
+}
+
+/// One kind of structure, over the cells that have it. Shares are of what is inside the true cell.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct MapOnStructure {
+    /// Cells that have it.
+    pub tiles: usize,
+    /// Mean share of the map's mass that is on it.
+    pub map: Figure,
+    /// The same of a map of equal mass placed at random: its mean share of the area.
+    pub by_chance: Figure,
+    /// The same of the map turned by 180° about the middle of the tile.
+    pub turned: Figure,
+    /// `map` by `by_chance`.
+    pub ratio: Figure,
+    /// `map` by `turned`.
+    pub ratio_to_turned: Figure,
 }
 
 /// Which tiles are told to be unlike the training set.

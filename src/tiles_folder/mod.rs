@@ -1,13 +1,16 @@
-//! A folder of tiles as `senescope tiles` writes it: `tiles.npy` and `tiles.csv`.
+//! A folder of tiles as `senescope tiles` writes it: `tiles.npy`, `tiles.csv` and, of simulated cells,
+//! `structures.npy`.
 //!
 //! The table is read when the folder is opened, and both files are compared; the tiles stay on the disk and are
 //! read one at a time. Not done here: writing, and what the tiles are for.
 
+mod arrays;
+mod structures;
 mod walk;
 
 use std::{
     fs::File,
-    io::{ErrorKind, Read, Seek, SeekFrom},
+    io::{ErrorKind, Read},
     path::{Path, PathBuf},
 };
 
@@ -17,17 +20,15 @@ use thiserror::Error;
 
 use crate::{
     csv::Table,
-    npy,
+    npy::Sample,
     stages::infer::{PROLIFERATING, SENESCENT},
 };
+use arrays::Arrays;
+pub(crate) use structures::{CELL, STRUCTURES, Structures};
 pub(crate) use walk::walk;
 
 /// Largest table that is read, in bytes.
 const TABLE_LIMIT: u64 = 256 << 20;
-/// Longest header of `tiles.npy`, in bytes; the one that is written has 118.
-const HEADER_LIMIT: u64 = 1 << 16;
-/// Bytes of a float32.
-const SAMPLE: u64 = 4;
 
 /// Why a folder of tiles was not read.
 #[derive(Debug, Error)]
@@ -99,11 +100,9 @@ pub struct TileRow {
 /// An opened folder of tiles.
 #[derive(Debug)]
 pub struct TileFolder {
-    array_path: PathBuf,
+    folder: PathBuf,
     table_path: PathBuf,
-    array: File,
-    /// Where the first tile begins, in bytes.
-    start: u64,
+    arrays: Arrays,
     shape: [usize; 3],
     rows: Vec<TileRow>,
 }
@@ -114,16 +113,13 @@ impl TileFolder {
     /// # Errors
     /// When a file is missing or cut off, has another shape or type, or the two contradict each other.
     pub fn open(folder: &Path, shape: [usize; 3]) -> Result<Self, TileFolderError> {
-        let array_path = folder.join("tiles.npy");
         let table_path = folder.join("tiles.csv");
-        let mut array = File::open(&array_path).map_err(|error| unread(&array_path, error))?;
-        let (tiles, start) = header(&mut array, &array_path, shape)?;
-        let rows = table(&table_path, tiles)?;
+        let arrays = Arrays::open(folder.join("tiles.npy"), Sample::Float, &shape)?;
+        let rows = table(&table_path, arrays.count())?;
         Ok(Self {
-            array_path,
+            folder: folder.to_owned(),
             table_path,
-            array,
-            start,
+            arrays,
             shape,
             rows,
         })
@@ -139,27 +135,28 @@ impl TileFolder {
         &self.table_path
     }
 
+    /// What opens the file that says where the structures of the cells are, once for each reader; it gives
+    /// `None` when there is none, and fails when that cannot be read or contradicts the tiles.
+    pub(crate) fn structures(
+        &self,
+    ) -> impl Fn() -> Result<Option<Structures>, TileFolderError> + use<> {
+        let (folder, tiles, pixels) = (self.folder.clone(), self.arrays.count(), self.shape[1]);
+        move || Structures::open(&folder, tiles, pixels)
+    }
+
     /// The tile of row `index`: channels × rows × columns, in [−1, 1].
     ///
     /// # Errors
     /// When there is no such row, it cannot be read, or a value is not finite.
     pub fn read(&mut self, index: usize) -> Result<Array3<f32>, TileFolderError> {
-        let form = |reason: String| TileFolderError::Form {
-            path: self.array_path.clone(),
-            reason,
-        };
         let Some(row) = self.rows.get(index) else {
-            return Err(form(format!("it has no tile for row {}", index + 1)));
+            let reason = format!("it has no tile for row {}", index + 1);
+            return Err(self.arrays.form(reason));
         };
-        let mut bytes = vec![0; bytes_of(self.shape) as usize];
-        self.array
-            .seek(SeekFrom::Start(
-                self.start + row.index as u64 * bytes.len() as u64,
-            ))
-            .and_then(|_| self.array.read_exact(&mut bytes))
-            .map_err(|error| unread(&self.array_path, error))?;
-        let values: Vec<f32> = bytes
-            .chunks_exact(SAMPLE as usize)
+        let values: Vec<f32> = self
+            .arrays
+            .read(row.index)?
+            .chunks_exact(4)
             .map(|sample| {
                 sample
                     .iter()
@@ -169,12 +166,11 @@ impl TileFolder {
             .map(f32::from_bits)
             .collect();
         if values.iter().any(|value| !value.is_finite()) {
-            return Err(form(format!(
-                "tile {} has a value that is not finite",
-                row.index
-            )));
+            let reason = format!("tile {} has a value that is not finite", row.index);
+            return Err(self.arrays.form(reason));
         }
-        Array3::from_shape_vec(self.shape, values).map_err(|error| form(error.to_string()))
+        Array3::from_shape_vec(self.shape, values)
+            .map_err(|error| self.arrays.form(error.to_string()))
     }
 
     /// SHA-256, in hexadecimal, over the digests of `tiles.npy` and `tiles.csv`: the digest that a manifest
@@ -184,7 +180,7 @@ impl TileFolder {
     /// When a file cannot be read.
     pub fn sha256(&self) -> Result<String, TileFolderError> {
         let mut total = Sha256::new();
-        for path in [&self.array_path, &self.table_path] {
+        for path in [self.arrays.path(), self.table_path.as_path()] {
             let mut file = File::open(path).map_err(|error| unread(path, error))?;
             let mut digest = Sha256::new();
             let mut chunk = vec![0; 1 << 16];
@@ -205,53 +201,12 @@ impl TileFolder {
     }
 }
 
-fn bytes_of(shape: [usize; 3]) -> u64 {
-    shape.iter().map(|edge| *edge as u64).product::<u64>() * SAMPLE
-}
-
 fn unread(path: &Path, source: std::io::Error) -> TileFolderError {
     let path = path.to_owned();
     match source.kind() {
         ErrorKind::NotFound | ErrorKind::NotADirectory => TileFolderError::Missing { path },
         _ => TileFolderError::Read { path, source },
     }
-}
-
-/// Compares the header of `tiles.npy` with the shape and the file's length. Gives the number of tiles and where
-/// the first begins.
-fn header(
-    file: &mut File,
-    path: &Path,
-    shape: [usize; 3],
-) -> Result<(usize, u64), TileFolderError> {
-    let form = |reason: String| TileFolderError::Form {
-        path: path.to_owned(),
-        reason,
-    };
-    let length = file.metadata().map_err(|error| unread(path, error))?.len();
-    let mut text = Vec::new();
-    file.take(HEADER_LIMIT)
-        .read_to_end(&mut text)
-        .map_err(|error| unread(path, error))?;
-    let header = npy::header(&text).map_err(form)?;
-    let expected = shape.map(|edge| edge as u64);
-    let tiles = match header.shape.as_slice() {
-        [tiles, rest @ ..] if *rest == expected => *tiles,
-        found => {
-            return Err(form(format!(
-                "its shape is {found:?} and the ensemble needs tiles × {expected:?}"
-            )));
-        }
-    };
-    let whole = tiles
-        .checked_mul(bytes_of(shape))
-        .and_then(|bytes| bytes.checked_add(header.length));
-    if whole != Some(length) {
-        return Err(form(format!(
-            "it has {length} bytes, which is not what its {tiles} tile(s) take: it is cut off or damaged"
-        )));
-    }
-    Ok((tiles as usize, header.length))
 }
 
 fn table(path: &Path, tiles: usize) -> Result<Vec<TileRow>, TileFolderError> {

@@ -1,6 +1,6 @@
 //! From simulated dishes to a training set and to labels.
 
-use std::{collections::BTreeSet, fs};
+use std::{collections::BTreeSet, fs, path::Path};
 
 use crate::support::{folder, run, text};
 
@@ -48,6 +48,18 @@ fn simulated_dishes_become_tiles_and_labels() {
     );
     assert_eq!(payload, rows.len() * 3 * 128 * 128 * 4);
 
+    structures_lie_where_the_tiles_show_them(&tiles, rows.len());
+    // What the maps lie on is in the report.
+    let out = home.path().join("report");
+    run(["evaluate", "--tiles", text(&tiles), "--out", text(&out)]).done();
+    let report = fs::read(out.join("report.json")).unwrap();
+    let report: serde_json::Value = serde_json::from_slice(&report).unwrap();
+    let nucleus = &report["map_on_structures"]["proliferating"]["nucleus"];
+    for share in ["map", "by_chance", "turned"] {
+        let share = nucleus[share]["value"].as_f64().unwrap();
+        assert!(share > 0.05 && share < 0.6, "{nucleus}");
+    }
+
     // The cells that were cut are the cells that are labelled.
     let dish = dishes.join("dish-000003");
     let labels = run(["replay", text(&dish), "--json"]).done().out;
@@ -69,6 +81,62 @@ fn simulated_dishes_become_tiles_and_labels() {
                 .is_none_or(serde_json::Map::is_empty)
         );
     }
+}
+
+/// `structures.npy` is in the geometry of `tiles.npy`: nearly all of a true cell is in its tile's image, droplets
+/// are brighter in SRS than the rest of the cell, and unmatched tiles have nothing.
+fn structures_lie_where_the_tiles_show_them(folder: &Path, tiles: usize) {
+    const EDGE: usize = 128;
+    let bits = fs::read(folder.join("structures.npy")).unwrap();
+    let (header, payload) = npy_header(&bits);
+    assert!(header.contains(&format!("({tiles}, 128, 128)")), "{header}");
+    let bits = &bits[bits.len() - payload..];
+    let values = fs::read(folder.join("tiles.npy")).unwrap();
+    let (_, payload) = npy_header(&values);
+    let values: Vec<f32> = values[values.len() - payload..]
+        .chunks_exact(4)
+        .map(|sample| f32::from_le_bytes(sample.try_into().unwrap()))
+        .collect();
+    let (mut shown, mut cell, mut brighter, mut known) = (0, 0, 0, 0);
+    for (bits, tile) in bits
+        .chunks_exact(EDGE * EDGE)
+        .zip(values.chunks_exact(3 * EDGE * EDGE))
+    {
+        let srs = &tile[EDGE * EDGE..2 * EDGE * EDGE];
+        let mean = |wanted: &dyn Fn(u8) -> bool| {
+            let chosen: Vec<_> = bits
+                .iter()
+                .zip(srs)
+                .filter(|(bits, _)| wanted(**bits))
+                .map(|(_, srs)| f64::from(*srs))
+                .collect();
+            (
+                chosen.len(),
+                chosen.iter().sum::<f64>() / chosen.len() as f64,
+            )
+        };
+        cell += bits.iter().filter(|bits| **bits & 32 != 0).count();
+        shown += bits
+            .iter()
+            .zip(srs)
+            .filter(|(bits, srs)| **bits & 32 != 0 && **srs != 0.0)
+            .count();
+        let (pixels, droplets) = mean(&|bits| bits & 32 != 0 && bits & 2 != 0);
+        if pixels > 0 {
+            known += 1;
+            let (_, rest) = mean(&|bits| bits & 32 != 0 && bits & 3 == 0);
+            brighter += usize::from(droplets > rest);
+        }
+        assert!(bits.iter().all(|bits| *bits == 0 || *bits & 32 != 0));
+    }
+    assert!(
+        cell > 0 && shown * 10 > cell * 9,
+        "{shown} of {cell} pixels"
+    );
+    assert!(
+        known > 0 && brighter * 10 > known * 9,
+        "{brighter} of {known} cells"
+    );
 }
 
 #[test]

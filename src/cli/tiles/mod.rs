@@ -20,7 +20,9 @@ use writer::TileWriter;
 /// Cut the tiles that the pipeline would classify: the training set.
 ///
 /// Writes `tiles.npy` (tiles × channels × rows × columns, float32) and `tiles.csv` (one row a tile; class,
-/// severity and oracle where the truth is known). A folder of dishes stands for each of them. Example:
+/// severity and oracle where the truth is known), and of simulated dishes `structures.npy` (tiles × rows ×
+/// columns, uint8: the sum of 1 nucleus, 2 lipid droplet, 4 granule, 8 vacuole and 32 the cell). A folder of
+/// dishes stands for each of them. Example:
 /// senescope tiles dishes --out tiles
 #[derive(Clone, Debug, Args)]
 pub(crate) struct TilesArgs {
@@ -48,7 +50,9 @@ pub(crate) fn run(arguments: &TilesArgs) -> Result<Exit, Failure> {
         .iter()
         .flat_map(|path| board::expand(path))
         .collect();
-    let mut writer = TileWriter::create(&arguments.out, &manifest)?;
+    let truth_known = sources.iter().any(|source| Truth::known(source));
+    let mut writer = TileWriter::create(&arguments.out, &manifest, truth_known)?;
+    let pixels = manifest.tile.pixels;
     let progress = ProgressBar::new(sources.len() as u64);
     for source in &sources {
         let board = board::replay(
@@ -71,7 +75,7 @@ pub(crate) fn run(arguments: &TilesArgs) -> Result<Exit, Failure> {
             |scan, tile| {
                 let dish = truth.as_ref().map(Truth::seed);
                 let matched = match &mut truth {
-                    Some(truth) => truth.matching(&tile.cell)?,
+                    Some(truth) => truth.matching(&tile.cell, tile.window, pixels)?,
                     None => None,
                 };
                 writer.add(source, dish, scan.pixel_size_um, tile, matched)

@@ -7,15 +7,17 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use ndarray::Array2;
 use senescope_hal::{ome::read_u16_plane, sim::TruthCell};
 use serde::de::DeserializeOwned;
 
 use crate::{
     cli::{
         Blame, Exit, Failure,
-        simulate::{DISH_FILE, DishFile, TruthFile, truth_path},
+        simulate::{DISH_FILE, DishFile, TruthFile, structures_path, truth_path},
     },
-    domain::Cell,
+    domain::{Cell, TileWindow},
+    tiles_folder::CELL,
 };
 
 /// A cell and a true cell are the same from this intersection over union on.
@@ -35,16 +37,17 @@ pub(super) struct Match {
     pub(super) iou: f64,
     /// Part of the true cell's area that is in the field and not under another cell, 0 to 1.
     pub(super) seen: f64,
+    /// What there is of it in each pixel of the tile: rows × columns of `structures.npy`.
+    pub(super) structures: Array2<u8>,
 }
 
 impl Truth {
     /// The truth of the recording in `source`; `None` when it is no simulated dish.
     pub(super) fn of(source: &Path) -> Result<Option<Self>, Failure> {
-        let path = source.join(DISH_FILE);
-        if !path.is_file() {
+        if !Self::known(source) {
             return Ok(None);
         }
-        let dish: DishFile = read_json(&path)?;
+        let dish: DishFile = read_json(&source.join(DISH_FILE))?;
         Ok(Some(Self {
             folder: source.to_owned(),
             seed: dish.dish.seed,
@@ -57,8 +60,18 @@ impl Truth {
         self.seed
     }
 
-    /// The true cell that `cell` is.
-    pub(super) fn matching(&mut self, cell: &Cell) -> Result<Option<Match>, Failure> {
+    /// The recording in `source` has a truth.
+    pub(super) fn known(source: &Path) -> bool {
+        source.join(DISH_FILE).is_file()
+    }
+
+    /// The true cell that `cell` is, which a tile of `pixels` × `pixels` shows through `window`.
+    pub(super) fn matching(
+        &mut self,
+        cell: &Cell,
+        window: TileWindow,
+        pixels: usize,
+    ) -> Result<Option<Match>, Failure> {
         let frame = match self.frame.take() {
             Some(known) if known.frame == cell.frame => known,
             _ => FrameTruth::read(&self.folder, cell.frame)?,
@@ -66,7 +79,7 @@ impl Truth {
         Ok(self
             .frame
             .insert(frame)
-            .most_covered(cell)
+            .most_covered(cell, window, pixels)
             .filter(|matched| matched.iou >= SAME_IOU))
     }
 }
@@ -77,6 +90,8 @@ struct FrameTruth {
     width: u32,
     /// Number of the true cell in each pixel, row by row; 0 for none.
     labels: Vec<u16>,
+    /// Bits of [`senescope_hal::sim::structure`], row by row.
+    structures: Vec<u16>,
     /// Pixels of each number.
     areas: BTreeMap<u16, u32>,
     cells: Vec<TruthCell>,
@@ -85,6 +100,7 @@ struct FrameTruth {
 impl FrameTruth {
     fn read(folder: &Path, frame: u64) -> Result<Self, Failure> {
         let (width, _, labels) = read_u16_plane(&truth_path(folder, frame, "tif"))?;
+        let (_, _, structures) = read_u16_plane(&structures_path(folder, frame))?;
         let file: TruthFile = read_json(&truth_path(folder, frame, "json"))?;
         let mut areas = BTreeMap::new();
         for label in &labels {
@@ -94,13 +110,14 @@ impl FrameTruth {
             frame,
             width,
             labels,
+            structures,
             areas,
             cells: file.cells,
         })
     }
 
     /// The true cell that covers most of `cell`.
-    fn most_covered(&self, cell: &Cell) -> Option<Match> {
+    fn most_covered(&self, cell: &Cell, window: TileWindow, pixels: usize) -> Option<Match> {
         let mut shared = BTreeMap::<u16, u32>::new();
         for ((row, column), inside) in cell.mask.indexed_iter() {
             let index =
@@ -117,6 +134,28 @@ impl FrameTruth {
             cell: cell.clone(),
             iou: f64::from(shared) / either,
             seen: (cell.area_um2 / cell.phenotype.footprint_um2).clamp(0.0, 1.0),
+            structures: self.structures(label, window, pixels),
+        })
+    }
+
+    /// What there is of the cell `label` at the middle of each pixel of a tile.
+    fn structures(&self, label: u16, window: TileWindow, pixels: usize) -> Array2<u8> {
+        let scale = window.size / pixels as f64;
+        let place = |start: f64, pixel: usize| {
+            let place = (start + (pixel as f64 + 0.5) * scale).floor();
+            (place >= 0.0).then_some(place as usize)
+        };
+        Array2::from_shape_fn((pixels, pixels), |(row, column)| {
+            let width = self.width as usize;
+            let index = place(window.y, row)
+                .zip(place(window.x, column).filter(|x| *x < width))
+                .map(|(y, x)| y * width + x);
+            match index
+                .and_then(|index| Some((self.labels.get(index)?, self.structures.get(index)?)))
+            {
+                Some((found, bits)) if *found == label => CELL | *bits as u8,
+                _ => 0,
+            }
         })
     }
 }

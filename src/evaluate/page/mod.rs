@@ -98,6 +98,17 @@ pub fn render(report: &Report) -> String {
             points(report.abstention.rise_at_10_percent_points, 1.0)
         ),
     );
+    if let Some(table) = tables::map_on_structures(report) {
+        card(
+            &mut page,
+            "wide",
+            "Whether its maps mean something",
+            &table,
+            "Share of the map's mass inside a cell that lies on structures by which the classes differ, against the \
+             same of a map of equal mass placed at random in the cell (the structures' share of its area), and of the \
+             same map turned by 180°. Cells by the class that was decided, whose map it is.",
+        );
+    }
     if let Some(table) = tables::unlike(report) {
         card(
             &mut page,

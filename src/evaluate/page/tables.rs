@@ -134,6 +134,41 @@ pub(super) fn by_border(report: &Report) -> String {
     table + "</tbody></table>"
 }
 
+/// Where the maps lie; `None` when the structures or the maps are not known.
+pub(super) fn map_on_structures(report: &Report) -> Option<String> {
+    let found = report.map_on_structures.as_ref()?;
+    let columns = [
+        "cells called",
+        "structure",
+        "number",
+        "map",
+        "by chance",
+        "ratio",
+        "turned map",
+        "ratio",
+    ];
+    let mut table = format!("<table class=figures>{}<tbody>", header(&columns));
+    for (class, kinds) in [
+        ("senescent", &found.senescent),
+        ("proliferating", &found.proliferating),
+    ] {
+        for (kind, found) in kinds {
+            let _ = write!(
+                table,
+                "<tr><th scope=row>{class}</th><td>{kind}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td>\
+                 <td>{}</td></tr>",
+                found.tiles,
+                share(found.map),
+                share(found.by_chance),
+                plain(found.ratio),
+                share(found.turned),
+                plain(found.ratio_to_turned)
+            );
+        }
+    }
+    Some(table + "</tbody></table>")
+}
+
 /// Tiles unlike the training set; `None` without a reference.
 pub(super) fn unlike(report: &Report) -> Option<String> {
     let unlike = report.unlike.as_ref()?;
