@@ -107,6 +107,22 @@ fn mean(plane: &[u16]) -> f64 {
     plane.iter().map(|&sample| f64::from(sample)).sum::<f64>() / plane.len() as f64
 }
 
+/// Fine contrast without noise: mean product of the differences of neighbours in a row and in the next.
+fn fine(plane: &[u16]) -> f64 {
+    let rows: Vec<Vec<f64>> = plane
+        .chunks_exact(WIDTH)
+        .map(|row| {
+            row.windows(2)
+                .map(|pair| f64::from(pair[1]) - f64::from(pair[0]))
+                .collect()
+        })
+        .collect();
+    let products = rows
+        .windows(2)
+        .flat_map(|pair| pair[0].iter().zip(&pair[1]).map(|(one, next)| one * next));
+    products.sum::<f64>() / plane.len() as f64
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 12, ..ProptestConfig::default() })]
 
@@ -259,7 +275,25 @@ fn faults_of_the_detectors_show_in_their_channels_and_nowhere_else() {
             .all(|sample| sample & (1 << 9) != 0)
     );
 
-    for faulty in [&lost, &trip, &flooded, &blocked, &swapped, &stuck] {
+    let soft = with(FaultKind::Defocus { nm: 8_000 });
+    assert_eq!(with(FaultKind::Defocus { nm: 0 }), sound);
+    // Transmission gains contrast by defocus.
+    for plane in 0..2 {
+        let [sharp, soft] = [&sound, &soft].map(|frame| fine(&frame.channels[plane]));
+        assert!(soft < 0.8 * sharp, "{plane}: {soft} {sharp}");
+    }
+
+    let loud = with(FaultKind::Gain { percent: 800 });
+    assert_eq!(with(FaultKind::Gain { percent: 100 }), sound);
+    let clipped = |frame: &RenderedFrame| {
+        let samples = frame.channels.iter().flatten();
+        samples.filter(|sample| **sample == full).count()
+    };
+    assert!(clipped(&loud) > 10 * clipped(&sound).max(10));
+
+    for faulty in [
+        &lost, &trip, &flooded, &blocked, &swapped, &stuck, &soft, &loud,
+    ] {
         assert_eq!(faulty.truth, sound.truth);
     }
 }

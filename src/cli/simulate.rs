@@ -13,7 +13,7 @@ use indicatif::ProgressBar;
 use senescope_hal::{
     Board,
     ome::{OmeImage, write_label_tiff, write_ome_tiff},
-    sim::{Dish, RenderRequest, SimBoard, SimConfig, TruthCell, render},
+    sim::{Dish, Fault, FaultKind, RenderRequest, SimBoard, SimConfig, TruthCell, render},
 };
 use serde::{Deserialize, Serialize};
 
@@ -45,9 +45,46 @@ pub(crate) struct SimulateArgs {
     /// Seed of the first dish; the next ones follow
     #[arg(long, value_name = "S", default_value_t = 1)]
     seed: u64,
+    /// What is wrong with the microscope, in every row: lost-overlap, pmt-trip, pmt-saturation, blocked-beam,
+    /// swapped-channels (SRS and TPEF), defocus=UM, gain=FACTOR or stuck-bit=BIT. Repeatable
+    #[arg(long, value_name = "FAULT", value_parser = fault)]
+    fault: Vec<FaultKind>,
     /// Dishes that are made at the same time; one a core when not given
     #[arg(long, value_name = "N")]
     threads: Option<usize>,
+}
+
+fn fault(text: &str) -> Result<FaultKind, String> {
+    let (name, value) = text.split_once('=').unwrap_or((text, ""));
+    let number = |low: f64, high: f64| {
+        value
+            .parse::<f64>()
+            .ok()
+            .filter(|value| (low..=high).contains(value))
+            .ok_or_else(|| format!("{name} takes a number from {low} to {high}: {name}={low}"))
+    };
+    let kind = match name {
+        "lost-overlap" => FaultKind::LostOverlap,
+        "pmt-trip" => FaultKind::PmtTrip,
+        "pmt-saturation" => FaultKind::PmtSaturation,
+        "blocked-beam" => FaultKind::BlockedBeam,
+        "swapped-channels" => FaultKind::SwappedChannels,
+        "defocus" => FaultKind::Defocus {
+            nm: (1e3 * number(0.0, 20.0)?).round() as u32,
+        },
+        "gain" => FaultKind::Gain {
+            percent: (1e2 * number(0.01, 100.0)?).round() as u32,
+        },
+        "stuck-bit" => FaultKind::StuckBit {
+            bit: number(0.0, 15.0)? as u8,
+        },
+        _ => return Err("no such fault; --help names them".to_owned()),
+    };
+    match (kind, value) {
+        (FaultKind::Defocus { .. } | FaultKind::Gain { .. } | FaultKind::StuckBit { .. }, _)
+        | (_, "") => Ok(kind),
+        _ => Err(format!("{name} takes no value")),
+    }
 }
 
 /// What `dish.json` says.
@@ -59,6 +96,9 @@ pub(crate) struct DishFile {
     pub(crate) dish: Dish,
     /// Number of frames.
     pub(crate) frames: u32,
+    /// What was wrong with the microscope all along.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) faults: Vec<FaultKind>,
 }
 
 /// What `truth-*.json` says.
@@ -117,7 +157,16 @@ fn record(arguments: &SimulateArgs, seed: u64, progress: &ProgressBar) -> Result
         .capabilities()
         .channels;
     for frame in 0..arguments.frames {
-        let request = RenderRequest::of(&dish, u64::from(frame));
+        let faults = arguments.fault.iter().map(|kind| Fault {
+            kind: *kind,
+            frame: 0,
+            row: 0,
+            rows: None,
+        });
+        let request = RenderRequest {
+            faults: faults.collect(),
+            ..RenderRequest::of(&dish, u64::from(frame))
+        };
         let rendered = render(&dish, &request);
         let channels = infos
             .iter()
@@ -163,6 +212,7 @@ fn record(arguments: &SimulateArgs, seed: u64, progress: &ProgressBar) -> Result
             format: 1,
             dish,
             frames: arguments.frames,
+            faults: arguments.fault.clone(),
         },
     )
 }

@@ -40,6 +40,18 @@ fn a_place_that_is_no_folder_is_named() {
     }
 }
 
+#[test]
+fn a_fault_that_is_not_understood_is_told() {
+    for (fault, part) in [
+        ("fog", "no such fault"),
+        ("defocus", "takes a number"),
+        ("gain=-1", "takes a number"),
+        ("pmt-trip=3", "takes no value"),
+    ] {
+        run(["simulate", "--out", "nowhere", "--fault", fault]).refused(64, &[part]);
+    }
+}
+
 /// A folder that vanishes while the run goes on, as a disk that is unplugged does.
 #[test]
 fn a_vanished_folder_ends_the_run_and_what_was_said_stays_said() {

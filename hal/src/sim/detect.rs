@@ -95,7 +95,7 @@ impl<'a> Detectors<'a> {
         }
         for (sample, value) in out.iter_mut().zip(path) {
             *sample = self.count(
-                detector.offset_counts + detector.gain_counts * value,
+                detector.offset_counts + faults.gain * detector.gain_counts * value,
                 faults.stuck,
             );
         }
@@ -135,7 +135,7 @@ impl<'a> Detectors<'a> {
             } else if faults.pmt_trip {
                 detector.offset_counts + 0.5 * random.normal()
             } else {
-                detector.offset_counts + detector.gain_counts * pulses
+                detector.offset_counts + faults.gain * detector.gain_counts * pulses
             };
             *sample = self.count(value, faults.stuck);
         }
@@ -159,7 +159,7 @@ impl<'a> Detectors<'a> {
         let level = if faults.blocked {
             0.0
         } else {
-            detector.level_counts
+            faults.gain * detector.level_counts
         };
         for ((sample, &signal), &gain) in out.iter_mut().zip(signal).zip(gain) {
             state = keep * state + fresh * random.normal();

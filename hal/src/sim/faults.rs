@@ -16,6 +16,17 @@ pub enum FaultKind {
     BlockedBeam,
     /// SRS and TPEF are plugged the wrong way round.
     SwappedChannels,
+    /// The focus is this far off, in frames in whose first row the fault is there; the instrument's own error
+    /// comes on top.
+    Defocus {
+        /// How far, in nanometres.
+        nm: u32,
+    },
+    /// The gain of all detectors is this much of what it should be.
+    Gain {
+        /// In per cent.
+        percent: u32,
+    },
     /// A bit of the digitiser is stuck at one in all channels.
     StuckBit {
         /// The bit, 0 for the lowest.
@@ -61,7 +72,7 @@ impl Fault {
 }
 
 /// What the detectors of one row suffer from.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct RowFaults {
     pub(super) lost_overlap: bool,
     pub(super) pmt_trip: bool,
@@ -69,6 +80,24 @@ pub(super) struct RowFaults {
     pub(super) blocked: bool,
     pub(super) swapped: bool,
     pub(super) stuck: u16,
+    /// Gain against what it should be.
+    pub(super) gain: f64,
+    pub(super) defocus_um: f64,
+}
+
+impl Default for RowFaults {
+    fn default() -> Self {
+        Self {
+            lost_overlap: false,
+            pmt_trip: false,
+            pmt_saturation: false,
+            blocked: false,
+            swapped: false,
+            stuck: 0,
+            gain: 1.0,
+            defocus_um: 0.0,
+        }
+    }
 }
 
 impl RowFaults {
@@ -84,6 +113,8 @@ impl RowFaults {
                 FaultKind::PmtSaturation => of_row.pmt_saturation = true,
                 FaultKind::BlockedBeam => of_row.blocked = true,
                 FaultKind::SwappedChannels => of_row.swapped = true,
+                FaultKind::Defocus { nm } => of_row.defocus_um += f64::from(nm) * 1e-3,
+                FaultKind::Gain { percent } => of_row.gain *= f64::from(percent) * 1e-2,
                 FaultKind::StuckBit { bit } => {
                     of_row.stuck |= 1_u16.checked_shl(u32::from(bit)).unwrap_or(0);
                 }

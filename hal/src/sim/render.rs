@@ -106,7 +106,10 @@ pub fn render(dish: &Dish, request: &RenderRequest) -> RenderedFrame {
         request.bidirectional,
     );
     let (owner, structures) = (canvas.owner.clone(), canvas.structures.clone());
-    let image = Image::of(canvas, &dish.instrument, scan.defocus_um);
+    let first = RowFaults::of(&request.faults, frame, 0, height);
+    // A fault is on the side of the field's own error: the two never cancel.
+    let defocus_um = scan.defocus_um + first.defocus_um.copysign(scan.defocus_um);
+    let image = Image::of(canvas, &dish.instrument, defocus_um);
     let mut rows = Rows::new(dish, request, image);
     let samples = width as usize * height as usize;
     let mut channels = [vec![0; samples], vec![0; samples], vec![0; samples]];
