@@ -99,15 +99,14 @@ impl MapFiles {
 
 impl Sink for MapFiles {
     fn cell(&mut self, classified: &Classified) -> Result<(), SinkError> {
-        let Some(map) = &classified.map else {
-            return Ok(());
-        };
-        // Nothing is published here: there is no label to refer to, and no time to compare.
-        let cam = CamMessage::new(0, &classified.cell, classified.window, map, None);
-        let samples: Vec<f32> = map.values.iter().copied().collect();
-        serde_json::to_string(&cam)
-            .blame(Exit::Software)
-            .and_then(|description| write(&self.0, &cam, &samples, &description))
-            .map_err(SinkError::from)
+        for map in &classified.maps {
+            // Nothing is published here: there is no label to refer to, and no time to compare.
+            let cam = CamMessage::new(0, &classified.cell, classified.window, map, None);
+            let samples: Vec<f32> = map.values.iter().copied().collect();
+            serde_json::to_string(&cam)
+                .blame(Exit::Software)
+                .and_then(|description| write(&self.0, &cam, &samples, &description))?;
+        }
+        Ok(())
     }
 }

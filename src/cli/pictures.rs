@@ -138,7 +138,10 @@ impl Sink for Pictures {
             label: classified.verdict.label,
             outside: cell.flags.outside_training_set,
             mask: (cell.mask.clone(), cell.bbox.x, cell.bbox.y),
-            map: classified.map.clone().map(|map| (map, classified.window)),
+            map: classified
+                .maps
+                .first()
+                .map(|map| (map.clone(), classified.window)),
         });
         Ok(())
     }

@@ -9,9 +9,12 @@ pub enum HeatmapSource {
     Mean,
     /// The member of this name.
     Member(String),
+    /// The standard deviation of the members' maps: where they disagree, in [0, 0.5].
+    Spread,
 }
 
-/// Where in its tile a class was decided: the Grad-CAM of one class, scaled to [0, 1].
+/// Where in its tile a class was decided: the Grad-CAM of one class, scaled to [0, 1]; or in how far the members
+/// disagree on that.
 ///
 /// The resolution is that of the tile; the window of the tile says where it lies in the frame.
 #[derive(Clone, Debug, PartialEq)]
@@ -22,6 +25,7 @@ pub struct Heatmap {
     pub source: HeatmapSource,
     /// Shape rows × columns of the tile.
     pub values: Array2<f32>,
-    /// Minimum and maximum of the map before it was scaled, in logits per unit feature.
+    /// Minimum and maximum of the map before it was scaled, in logits per unit feature; of a spread, which is
+    /// not scaled, those of its values.
     pub range: (f32, f32),
 }

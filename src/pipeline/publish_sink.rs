@@ -1,4 +1,4 @@
-//! The sink that publishes: a label for each cell, then its map.
+//! The sink that publishes: a label for each cell, then its maps.
 
 use std::collections::BTreeMap;
 
@@ -21,7 +21,7 @@ impl Sink for PublishSink {
             .outbox
             .label(label_message(classified, self.pixel_size_um))
             .map_err(failed)?;
-        if let Some(map) = &classified.map {
+        for map in &classified.maps {
             let cam = CamMessage::new(
                 label_seq,
                 &classified.cell,

@@ -16,8 +16,9 @@ pub struct Classified {
     pub window: TileWindow,
     /// The ensemble's verdict.
     pub verdict: Verdict,
-    /// The map of the decided class; `None` when the ensemble cannot explain.
-    pub map: Option<Heatmap>,
+    /// The maps of the decided class: the ensemble's first, then what was asked for beside it. Empty when the
+    /// ensemble cannot explain.
+    pub maps: Vec<Heatmap>,
     /// When it happened.
     pub stamps: Stamps,
 }

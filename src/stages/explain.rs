@@ -47,33 +47,33 @@ pub fn grad_cam(output: &MemberOutput, class: usize, pixels: usize) -> Option<Me
 /// The ensemble's map of `class`: the mean of the members' maps; its range is the mean of their ranges.
 /// `None` when no member can be explained.
 pub fn explain(manifest: &Manifest, outputs: &[MemberOutput], class: usize) -> Option<Heatmap> {
-    let name = manifest.classes.get(class)?.clone();
-    let pixels = manifest.tile.pixels;
-    let mut sum = Array2::<f64>::zeros((pixels, pixels));
-    let (mut low, mut high, mut members) = (0.0, 0.0, 0.0);
-    for map in outputs
-        .iter()
-        .filter_map(|output| grad_cam(output, class, pixels))
-    {
-        sum.zip_mut_with(&map.values, |sum, value| *sum += f64::from(*value));
-        low += f64::from(map.range.0);
-        high += f64::from(map.range.1);
-        members += 1.0;
-    }
-    (members > 0.0).then(|| Heatmap {
-        class: name,
-        source: HeatmapSource::Mean,
-        values: sum.mapv(|value| (value / members) as f32),
-        range: ((low / members) as f32, (high / members) as f32),
-    })
+    let own = members(manifest, outputs, class);
+    (!own.is_empty()).then(|| mean(&own))
 }
 
-/// Each member's own map of `class`, in the manifest's order, without those that have none.
-pub fn explain_members(
+/// [`explain`], then each member's own map in the manifest's order, then in how far they disagree. Empty when
+/// no member can be explained; members that cannot be have no map.
+pub fn explain_in_full(
     manifest: &Manifest,
     outputs: &[MemberOutput],
     class: usize,
 ) -> Vec<Heatmap> {
+    let own = members(manifest, outputs, class);
+    if own.is_empty() {
+        return Vec::new();
+    }
+    let mut maps = vec![mean(&own)];
+    let disagreement = spread(&own, &maps[0].values);
+    maps.extend(own);
+    maps.push(disagreement);
+    maps
+}
+
+/// The map of each member that has one.
+fn members(manifest: &Manifest, outputs: &[MemberOutput], class: usize) -> Vec<Heatmap> {
+    let Some(name) = manifest.classes.get(class) else {
+        return Vec::new();
+    };
     manifest
         .members
         .iter()
@@ -81,13 +81,48 @@ pub fn explain_members(
         .filter_map(|(member, output)| {
             let map = grad_cam(output, class, manifest.tile.pixels)?;
             Some(Heatmap {
-                class: manifest.classes.get(class)?.clone(),
+                class: name.clone(),
                 source: HeatmapSource::Member(member.name.clone()),
                 values: map.values,
                 range: map.range,
             })
         })
         .collect()
+}
+
+/// The mean of maps, of which there is at least one.
+fn mean(maps: &[Heatmap]) -> Heatmap {
+    let count = maps.len() as f64;
+    let mut sum = Array2::<f64>::zeros(maps[0].values.dim());
+    let (mut low, mut high) = (0.0, 0.0);
+    for map in maps {
+        sum.zip_mut_with(&map.values, |sum, value| *sum += f64::from(*value));
+        low += f64::from(map.range.0);
+        high += f64::from(map.range.1);
+    }
+    Heatmap {
+        class: maps[0].class.clone(),
+        source: HeatmapSource::Mean,
+        values: sum.mapv(|value| (value / count) as f32),
+        range: ((low / count) as f32, (high / count) as f32),
+    }
+}
+
+/// The standard deviation of maps about their `mean`.
+fn spread(maps: &[Heatmap], mean: &Array2<f32>) -> Heatmap {
+    let mut squares = Array2::<f64>::zeros(mean.dim());
+    for map in maps {
+        ndarray::azip!((square in &mut squares, value in &map.values, mean in mean) {
+            *square += f64::from(value - mean).powi(2);
+        });
+    }
+    let values = squares.mapv(|square| (square / maps.len() as f64).sqrt() as f32);
+    Heatmap {
+        class: maps[0].class.clone(),
+        source: HeatmapSource::Spread,
+        range: extremes(values.view()),
+        values,
+    }
 }
 
 fn extremes(map: ArrayView2<'_, f32>) -> (f32, f32) {
@@ -144,7 +179,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::stages::infer::testing::manifest;
+    use crate::stages::infer::{MemberEntry, testing::manifest};
 
     fn output(features: Array3<f32>, weights: Array2<f32>) -> MemberOutput {
         MemberOutput {
@@ -152,6 +187,18 @@ mod tests {
             features: Some(features),
             cam_weights: Some(weights),
         }
+    }
+
+    /// A manifest of members of these names.
+    fn of(names: [&str; 3]) -> Manifest {
+        let mut manifest = manifest();
+        manifest.members = names
+            .map(|name| MemberEntry {
+                name: name.to_owned(),
+                ..manifest.members[0].clone()
+            })
+            .into();
+        manifest
     }
 
     fn any_output() -> impl Strategy<Value = MemberOutput> {
@@ -254,7 +301,7 @@ mod tests {
 
     #[test]
     fn the_ensembles_map_is_the_mean_of_its_members() {
-        let manifest = manifest();
+        let manifest = of(["one", "mute", "two"]);
         let one = output(
             Array3::from_shape_fn((1, 4, 4), |(_, y, _)| y as f32),
             array![[1.0], [1.0]],
@@ -278,8 +325,49 @@ mod tests {
         let expected = (maps[0].values.mapv(f64::from) + maps[1].values.mapv(f64::from)) / 2.0;
         assert_eq!(mean.values, expected.mapv(|value| value as f32));
         assert_eq!(explain(&manifest, &[labels_only], 1), None);
-        let own = explain_members(&manifest, &[one], 0);
-        assert_eq!(own[0].source, HeatmapSource::Member("tiny".into()));
-        assert_eq!(own[0].values, maps[0].values);
+    }
+
+    #[test]
+    fn members_and_their_disagreement_come_with_the_mean() {
+        let manifest = of(["one", "mute", "two"]);
+        let down = output(
+            Array3::from_shape_fn((1, 4, 4), |(_, y, _)| y as f32),
+            array![[1.0], [1.0]],
+        );
+        let up = output(
+            Array3::from_shape_fn((1, 4, 4), |(_, y, _)| 3.0 - y as f32),
+            array![[1.0], [1.0]],
+        );
+        let mute = MemberOutput {
+            features: None,
+            cam_weights: None,
+            ..up.clone()
+        };
+        let maps = explain_in_full(&manifest, &[down.clone(), mute.clone(), up], 1);
+        let sources: Vec<_> = maps.iter().map(|map| map.source.clone()).collect();
+        assert_eq!(
+            sources,
+            [
+                HeatmapSource::Mean,
+                HeatmapSource::Member("one".to_owned()),
+                HeatmapSource::Member("two".to_owned()),
+                HeatmapSource::Spread,
+            ]
+        );
+        // The two are each other's mirror images: they agree in the middle and nowhere less than at the ends.
+        assert!(
+            maps[0]
+                .values
+                .iter()
+                .all(|value| (value - 0.5).abs() < 1e-6)
+        );
+        let disagreement = maps[3].values.column(0);
+        assert!((disagreement[0] - 0.5).abs() < 1e-6);
+        assert!(disagreement[disagreement.len() / 2] < 0.02);
+        assert_eq!(maps[3].range, extremes(maps[3].values.view()));
+        // A member alone agrees with itself.
+        let alone = explain_in_full(&manifest, &[down], 1);
+        assert!(alone[2].values.iter().all(|value| *value == 0.0));
+        assert!(explain_in_full(&manifest, &[mute], 1).is_empty());
     }
 }

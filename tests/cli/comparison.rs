@@ -28,7 +28,8 @@ fn strips_threads_and_pace_change_nothing() {
     let home = folder();
     let recording = recording(home.path());
     let expected = home.path().join("expected");
-    let labels = replay(&recording, &["--maps", text(&expected)]).out;
+    let all = "publish.member_maps=true";
+    let labels = replay(&recording, &["--set", all, "--maps", text(&expected)]).out;
     let count = labels.iter().filter(|byte| **byte == b'\n').count();
     assert!(count > 2, "{count} labels prove little");
     let expected = maps(&expected);
@@ -37,7 +38,8 @@ fn strips_threads_and_pace_change_nothing() {
             .keys()
             .filter(|name| name.ends_with(".tif"))
             .count(),
-        count
+        // The mean, seven members, and where they disagree.
+        9 * count
     );
     for rows in ["1", "7", "64", "100000"] {
         for threads in ["1", "2", "4"] {
@@ -47,6 +49,8 @@ fn strips_threads_and_pace_change_nothing() {
                 rows,
                 "--threads",
                 threads,
+                "--set",
+                all,
                 "--maps",
                 text(&folder),
             ];
@@ -60,7 +64,10 @@ fn strips_threads_and_pace_change_nothing() {
     }
     // Two frames of 320 rows of 7 ms each: 4.5 s of scanning.
     let folder = home.path().join("paced");
-    let paced = replay(&recording, &["--speed", "4", "--maps", text(&folder)]);
+    let paced = replay(
+        &recording,
+        &["--speed", "4", "--set", all, "--maps", text(&folder)],
+    );
     assert!(paced.out == labels, "at four times the pace of the scan");
     assert!(
         maps(&folder) == expected,

@@ -212,7 +212,7 @@ impl Sink for Keep {
         assert!(stamps.inferred <= stamps.emitted, "{stamps:?}");
         let mut label = label_message(classified, PIXEL_UM);
         label.latency_ns.clear();
-        let map = classified.map.as_ref().unwrap();
+        let map = classified.maps.first().unwrap();
         let mut said = self.0.lock().unwrap();
         said.labels.push(serde_json::to_string(&label).unwrap());
         said.maps

@@ -21,7 +21,7 @@ pub struct CamMessage {
     pub cell: u32,
     /// The class whose logit was differentiated.
     pub class: String,
-    /// The member, or `mean` for the mean of all.
+    /// The member, `mean` for the mean of all, or `spread` for their standard deviation.
     pub member: String,
     /// x, y, width, height of the map in full-resolution pixels; may reach beyond the frame.
     pub bbox: [f64; 4],
@@ -31,7 +31,7 @@ pub struct CamMessage {
     pub shape: [u32; 2],
     /// How the payload is packed: `raw`, row by row.
     pub enc: String,
-    /// Minimum and maximum of the map before it was scaled to [0, 1].
+    /// Minimum and maximum of the map before it was scaled to [0, 1]; of a spread, those of its samples.
     pub range: [f32; 2],
     /// Becomes the header's `t_acq_ns`.
     #[serde(skip)]
@@ -60,6 +60,7 @@ impl CamMessage {
             member: match &map.source {
                 HeatmapSource::Mean => "mean".to_owned(),
                 HeatmapSource::Member(name) => name.clone(),
+                HeatmapSource::Spread => "spread".to_owned(),
             },
             bbox: [window.x, window.y, window.size, window.size],
             dtype: DTYPE.to_owned(),
