@@ -155,6 +155,8 @@ pub struct Publish {
     pub maps: String,
     /// ROUTER socket of commands.
     pub control: String,
+    /// With each cell's map also that of every member, and where they disagree.
+    pub member_maps: bool,
     /// Backlog of labels that one slow subscriber may take, in MiB.
     pub labels_backlog_mib: u32,
     /// Backlog of maps that one slow subscriber may take, in MiB.
@@ -167,6 +169,7 @@ impl Default for Publish {
             labels: "tcp://127.0.0.1:5556".to_owned(),
             maps: "tcp://127.0.0.1:5557".to_owned(),
             control: "tcp://127.0.0.1:5558".to_owned(),
+            member_maps: false,
             labels_backlog_mib: 16,
             maps_backlog_mib: 64,
         }

@@ -16,10 +16,18 @@ pub struct CellFlags {
     pub saturated: bool,
     /// Wider or higher than the tile: only its middle was classified.
     pub larger_than_tile: bool,
-    /// SRS and TPEF do not go together: the pulses do not overlap, or a detector is off.
-    pub channel_lost: bool,
+    /// SRS is noise: the pulses do not overlap, or the lock-in is off.
+    pub srs_lost: bool,
+    /// TPEF is noise: the photomultiplier is off.
+    pub tpef_lost: bool,
+    /// Transmission is noise: the photodiode is off.
+    pub trans_lost: bool,
+    /// All channels are noise: there is no cell, or no light.
+    pub empty: bool,
     /// Transmission looks like SRS or TPEF: cables or channel names are exchanged.
     pub channels_exchanged: bool,
+    /// Transmission is not sharp.
+    pub out_of_focus: bool,
     /// Its image lies outside the training set of the ensemble.
     pub outside_training_set: bool,
 }
@@ -32,8 +40,12 @@ impl CellFlags {
             (self.incomplete, "incomplete"),
             (self.saturated, "saturated"),
             (self.larger_than_tile, "larger_than_tile"),
-            (self.channel_lost, "channel_lost"),
+            (self.srs_lost, "srs_lost"),
+            (self.tpef_lost, "tpef_lost"),
+            (self.trans_lost, "trans_lost"),
+            (self.empty, "empty"),
             (self.channels_exchanged, "channels_exchanged"),
+            (self.out_of_focus, "out_of_focus"),
             (self.outside_training_set, "outside_training_set"),
         ]
         .into_iter()

@@ -13,12 +13,13 @@ use super::{
     fan::{Fan, Share},
 };
 use crate::{
+    config::Settings,
     domain::Stamps,
     stages::{
         combine::{combine, decided_class},
-        explain::explain,
+        explain::{explain, explain_in_full},
         infer::{Ensemble, EnsembleError, MemberOutput, Worker, describe},
-        quality::{self, QualityConfig},
+        quality,
     },
 };
 
@@ -26,7 +27,7 @@ use crate::{
 pub(crate) fn work(
     mut worker: Worker,
     ensemble: &Ensemble,
-    quality: &QualityConfig,
+    settings: &Settings,
     clock: &dyn Clock,
     fan: &Fan<'_>,
 ) {
@@ -37,7 +38,7 @@ pub(crate) fn work(
         let computed = panic::catch_unwind(AssertUnwindSafe(|| {
             let output = worker.run_member(member, share.job.tile.values.view())?;
             if let Some(outputs) = share.keep(member, output) {
-                let classified = classify(&outputs, ensemble, quality, clock, &share);
+                let classified = classify(&outputs, ensemble, settings, clock, &share);
                 share.answer(|bytes| What::Classified(Box::new(classified), bytes));
             }
             Ok::<_, EnsembleError>(())
@@ -55,7 +56,7 @@ pub(crate) fn work(
 fn classify(
     outputs: &[MemberOutput],
     ensemble: &Ensemble,
-    quality: &QualityConfig,
+    settings: &Settings,
     clock: &dyn Clock,
     share: &Share,
 ) -> Classified {
@@ -64,16 +65,27 @@ fn classify(
     let tile = &share.job.tile;
     let statistics = describe(tile.values.view());
     let verdict = combine(manifest, outputs, ensemble.ood_of(&statistics));
-    let map = explain(manifest, outputs, decided_class(manifest, &verdict));
+    let class = decided_class(manifest, &verdict);
+    let maps = if settings.publish.member_maps {
+        explain_in_full(manifest, outputs, class)
+    } else {
+        explain(manifest, outputs, class).into_iter().collect()
+    };
     let mut cell = Arc::clone(&tile.cell);
     let flags = &mut Arc::make_mut(&mut cell).flags;
     flags.outside_training_set = verdict.ood.is_some_and(|ood| ood > 1.0);
-    quality::judge(quality, &statistics, &manifest.channels, flags);
+    quality::judge(
+        &settings.quality,
+        tile.values.view(),
+        &statistics,
+        &manifest.channels,
+        flags,
+    );
     Classified {
         cell,
         window: tile.window,
         verdict,
-        map,
+        maps,
         stamps: Stamps {
             inferred,
             ..share.job.stamps

@@ -125,13 +125,13 @@ impl Run<'_> {
             warn_part: self.settings.quality.warn_part,
             stop,
         };
-        let quality = &self.settings.quality;
         let Self {
             ensemble,
             clock,
             session,
             sinks,
             workers,
+            settings,
             ..
         } = self;
         let fan = Arc::new(Fan::new(&queue, ensemble.members().len(), to_emitter));
@@ -148,7 +148,7 @@ impl Run<'_> {
                 .into_iter()
                 .map(|worker| {
                     let fan = Arc::clone(&fan);
-                    scope.spawn(move || classify::work(worker, ensemble, quality, clock, &fan))
+                    scope.spawn(move || classify::work(worker, ensemble, settings, clock, &fan))
                 })
                 .collect();
             // The last worker takes the way to the emitter with it.

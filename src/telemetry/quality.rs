@@ -18,16 +18,29 @@ pub struct FrameQuality {
 }
 
 /// The faults of an acquisition, and what they mean to the person at the microscope.
-const FAULTS: [(&str, &str); 3] = [
+const FAULTS: [(&str, &str); 7] = [
     ("saturated", "are saturated: lower the gain or the power"),
     (
-        "channel_lost",
-        "have lost SRS or TPEF: check the pulse overlap and the detectors",
+        "srs_lost",
+        "have noise for SRS: check the overlap of the pulses in time and space, and the lock-in",
+    ),
+    (
+        "tpef_lost",
+        "have noise for TPEF: check the photomultiplier",
+    ),
+    (
+        "trans_lost",
+        "have noise for transmission: check the photodiode",
+    ),
+    (
+        "empty",
+        "have noise in all channels: check the shutters and whether there is a sample",
     ),
     (
         "channels_exchanged",
         "have transmission where SRS or TPEF should be: check cables and channel names",
     ),
+    ("out_of_focus", "are out of focus: focus again"),
 ];
 
 impl FrameQuality {

@@ -31,16 +31,25 @@ fn noise(plane: &mut [u16]) {
 
 #[test]
 fn good_cells_have_no_fault() {
-    for flag in ["channel_lost", "channels_exchanged"] {
+    for flag in [
+        "srs_lost",
+        "tpef_lost",
+        "trans_lost",
+        "empty",
+        "channels_exchanged",
+    ] {
         let (cells, with) = flagged(|_| (), flag);
         assert!(cells > 5 && with == 0, "{flag}: {with} of {cells}");
     }
+    // A cell may lie out of focus in a field that does not.
+    let (cells, with) = flagged(|_| (), "out_of_focus");
+    assert!(5 * with < cells, "{with} of {cells}");
 }
 
 #[test]
 fn a_lost_channel_is_named() {
-    for channel in [0, 1] {
-        let (cells, with) = flagged(|planes| noise(&mut planes[channel]), "channel_lost");
+    for (channel, flag) in [(0, "srs_lost"), (1, "tpef_lost"), (2, "trans_lost")] {
+        let (cells, with) = flagged(|planes| noise(&mut planes[channel]), flag);
         assert!(cells > 5 && 10 * with >= 9 * cells, "{with} of {cells}");
     }
 }

@@ -67,8 +67,12 @@ fn flags(label: &LabelMessage) -> String {
         (flags.incomplete, "incomplete"),
         (flags.saturated, "saturated"),
         (flags.larger_than_tile, "large"),
-        (flags.channel_lost, "channel lost"),
+        (flags.srs_lost, "SRS lost"),
+        (flags.tpef_lost, "TPEF lost"),
+        (flags.trans_lost, "TRANS lost"),
+        (flags.empty, "empty"),
         (flags.channels_exchanged, "channels exchanged"),
+        (flags.out_of_focus, "out of focus"),
         (flags.outside_training_set, "unlike training"),
     ]
     .into_iter()

@@ -30,6 +30,8 @@ pub struct SegmentConfig {
     pub max_height_um: f64,
     /// Largest hole that is filled, in µm².
     pub max_hole_um2: f64,
+    /// A cell is flagged when this part of its samples in one channel is at the digitiser's limit, 0 to 1.
+    pub saturated_part: f64,
     /// Touching cells are parted where the neck between them is narrower than this fraction of the
     /// smaller one …
     pub split_neck: f64,
@@ -55,6 +57,7 @@ impl Default for SegmentConfig {
             min_area_um2: 60.0,
             max_height_um: 150.0,
             max_hole_um2: 150.0,
+            saturated_part: 0.01,
             split_neck: 0.88,
             split_depth_um: 0.8,
             split_ahead_um: 8.8,
@@ -136,6 +139,7 @@ impl SegmentConfig {
             ("min_area_um2", self.min_area_um2, 1.0, 100_000.0),
             ("max_height_um", self.max_height_um, 20.0, 1000.0),
             ("max_hole_um2", self.max_hole_um2, 0.0, 100_000.0),
+            ("saturated_part", self.saturated_part, 0.0, 1.0),
             ("split_neck", self.split_neck, 0.0, 1.0),
             ("split_depth_um", self.split_depth_um, 0.0, 50.0),
             (

@@ -42,8 +42,6 @@ use plane::Plane;
 
 /// Most pixels of a frame.
 const MAX_PIXELS: u64 = 1 << 26;
-/// A cell is flagged when this part of its samples in one channel is at the digitiser's limit.
-const SATURATED_PART: f64 = 0.01;
 
 /// Segments the frames of one scan, one after the other.
 #[derive(Debug)]
@@ -431,7 +429,7 @@ impl Segmenter {
                 .filter(|((row, column), inside)| **inside && row % bin == 0 && column % bin == 0)
                 .map(|((row, column), _)| f64::from(plane.row((y + row) / bin)[(x + column) / bin]))
                 .sum();
-            at_limit >= SATURATED_PART * f64::from(piece.area_px)
+            at_limit >= self.config.saturated_part * f64::from(piece.area_px)
         })
     }
 }
