@@ -205,7 +205,7 @@ mod tests {
             for view in 0..2 {
                 for (feature, value) in row.iter().enumerate() {
                     // Other units for each feature.
-                    let unit = 10_f32.powi(feature as i32 - 2);
+                    let unit = 2_f32.powi(feature as i32 - 2);
                     pooled[(place * 2 + view, feature)] =
                         unit * (value + 0.01 * stream.bell() + 3.0);
                 }

@@ -6,6 +6,9 @@ use crate::stages::infer::{DenseHead, stored};
 
 /// A feature that varies less tells nothing and is left out.
 const SMALLEST_SPREAD: f64 = 1e-6;
+/// Features that vary less than this part of all features' spread (root mean square) are not blown up any
+/// further: the last digits of a rare feature, which differ between engines, would become logits.
+const LEAST_PART: f64 = 0.05;
 /// Features of all tiles of one member.
 pub(super) struct Features {
     /// (tiles · views) × features; view v of the tile at place p is row p · views + v.
@@ -40,10 +43,12 @@ impl Scale {
                 *sum += (f64::from(*value) - mean).powi(2);
             }
         }
+        let spread = square.mapv(|sum| (sum / count).sqrt());
+        let all = (spread.mapv(|spread| spread * spread).sum() / spread.len().max(1) as f64).sqrt();
         Self {
             mean: mean.mapv(|value| value as f32),
-            inverse: square.mapv(|sum| match (sum / count).sqrt() {
-                spread if spread > SMALLEST_SPREAD => (1.0 / spread) as f32,
+            inverse: spread.mapv(|spread| match spread {
+                spread if spread > SMALLEST_SPREAD => (1.0 / spread.max(LEAST_PART * all)) as f32,
                 _ => 0.0,
             }),
         }
@@ -100,7 +105,7 @@ mod tests {
         let mut stream = Stream::new(1, Purpose::Golden, 0, 0);
         let pooled = Array2::from_shape_fn((100, 6), |(_, feature)| match feature {
             5 => 7.0,
-            _ => 10_f32.powi(feature as i32 - 2) * (stream.bell() + 3.0),
+            _ => 2_f32.powi(feature as i32 - 2) * (stream.bell() + 3.0),
         });
         Features { pooled, views: 2 }
     }
@@ -129,6 +134,20 @@ mod tests {
             let expected = if feature == 5 { 0.0 } else { 1.0 };
             assert!(column.sum().abs() < 1e-2 && (square - expected).abs() < 1e-3);
         }
+    }
+
+    #[test]
+    fn a_rare_feature_is_not_blown_up() {
+        let mut features = features();
+        let rare = features.pooled.column(0).mapv(|value| 1e-4 * value);
+        features.pooled.column_mut(0).assign(&rare);
+        let places: Vec<usize> = (0..50).collect();
+        let scale = Scale::of(&features, &places);
+        let most = scale.inverse.iter().copied().fold(0.0, f32::max);
+        assert_eq!(scale.inverse[0], most);
+        // The others' spreads are 0.5, 1, 2 and 4; a sixth feature does not vary.
+        let all = ((0.25 + 1.0 + 4.0 + 16.0) / 6.0_f64).sqrt();
+        assert!((f64::from(most) * LEAST_PART * all - 1.0).abs() < 0.2, "{most}");
     }
 
     #[test]
