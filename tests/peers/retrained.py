@@ -1,4 +1,4 @@
-"""Are the networks that `senescope train` wrote valid, and does ONNX Runtime say the same as the program?
+"""Are the networks of `senescope train` valid, and does ONNX Runtime say the same as the program?
 
 usage: retrained.py ENSEMBLE
 
@@ -33,7 +33,8 @@ def main() -> None:
         expected = golden[f"{path.stem}.cam_weights"]
         off_weights = numpy.abs(weights - expected).max() / numpy.abs(expected).max()
         assert off_weights <= TOLERANCE, f"{path.name}: a weight is {off_weights:.2g} off"
-        assert numpy.allclose(probs.sum(1), 1, atol=1e-6), f"{path.name}: probabilities do not sum to 1"
+        whole = numpy.allclose(probs.sum(1), 1, atol=1e-6)
+        assert whole, f"{path.name}: probabilities do not sum to 1"
         print(f"{path.stem}: valid; logits within {off:.1e}, weights within {off_weights:.1e}")
 
 
