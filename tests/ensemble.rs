@@ -12,6 +12,7 @@ use std::{
 };
 
 use ndarray::Axis;
+use prost::Message;
 use senescope::stages::{
     combine::combine,
     explain::explain,
@@ -21,6 +22,7 @@ use senescope_hal::SystemClock;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
+use tract_onnx::pb::ModelProto;
 
 /// A copy of the tiny ensemble that may be damaged.
 struct Folder(TempDir);
@@ -112,6 +114,24 @@ fn a_member_for_labels_only_gives_labels_only() {
     let verdict = combine(ensemble.manifest(), &outputs, ensemble.ood(tile));
     assert_eq!(verdict.ood, None);
     assert_eq!(explain(ensemble.manifest(), &outputs, 1), None);
+}
+
+#[test]
+fn a_network_without_the_outputs_of_maps_is_for_labels_only_when_the_manifest_says_so() {
+    let folder = Folder::new();
+    let mut network =
+        ModelProto::decode(fs::read(folder.path("tiny.onnx")).unwrap().as_slice()).unwrap();
+    let outputs = &mut network.graph.as_mut().unwrap().output;
+    outputs.retain(|output| output.name != "cam_weights");
+    folder.replace("tiny.onnx", "/members/0/sha256", &network.encode_to_vec());
+    let sentence = folder.sentence();
+    assert!(
+        sentence.contains("tiny.onnx") && sentence.contains("cam_weights"),
+        "{sentence}"
+    );
+    folder.edit("/members/0/cam", json!(false));
+    let ensemble = folder.load().unwrap();
+    assert_eq!(ensemble.members()[0].features(), None);
 }
 
 #[test]

@@ -147,7 +147,10 @@ mod tests {
         assert_eq!(scale.inverse[0], most);
         // The others' spreads are 0.5, 1, 2 and 4; a sixth feature does not vary.
         let all = ((0.25 + 1.0 + 4.0 + 16.0) / 6.0_f64).sqrt();
-        assert!((f64::from(most) * LEAST_PART * all - 1.0).abs() < 0.2, "{most}");
+        assert!(
+            (f64::from(most) * LEAST_PART * all - 1.0).abs() < 0.2,
+            "{most}"
+        );
     }
 
     #[test]

@@ -58,6 +58,21 @@ fn a_changed_network_is_named_with_both_digests() {
 }
 
 #[test]
+fn a_member_without_maps_is_accepted_for_labels_only_and_says_so() {
+    let home = folder();
+    copy(home.path());
+    let path = home.path().join("manifest.json");
+    let manifest = fs::read_to_string(&path).unwrap();
+    let mut manifest: serde_json::Value = serde_json::from_str(&manifest).unwrap();
+    manifest["members"][0]["cam"] = false.into();
+    fs::write(&path, manifest.to_string()).unwrap();
+    let said = run(["ensemble", "check", text(home.path())]).done().out;
+    let said = String::from_utf8(said).unwrap();
+    assert_eq!(said.matches("labels only, no maps").count(), 1, "{said}");
+    assert_eq!(said.matches("maps from features").count(), 6, "{said}");
+}
+
+#[test]
 fn a_wrong_manifest_is_named_with_its_key() {
     let home = folder();
     copy(home.path());
@@ -67,6 +82,7 @@ fn a_wrong_manifest_is_named_with_its_key() {
         ("\"temperature\"", "\"temperatur\"", "temperatur"),
         ("\"temperature\": ", "\"temperature\": -", "temperature"),
         ("\"format\": 1", "\"format\": 99", "format"),
+        ("\"SRS\"", "\"CARS\"", "the unknown channel CARS"),
         ("{", "", "manifest.json"),
     ] {
         let changed = text.replacen(from, to, 1);

@@ -103,7 +103,7 @@ fn channels(channels: &[ChannelName]) -> Result<(), Problem> {
     if let Some(unknown) = channels.iter().find(|name| !known.contains(name)) {
         return Err(problem(
             "channels",
-            format!("names the unknown channel {unknown:?}; SRS, TPEF and TRANS are known"),
+            format!("names the unknown channel {unknown}; SRS, TPEF and TRANS are known"),
         ));
     }
     let distinct: BTreeSet<_> = channels.iter().collect();
