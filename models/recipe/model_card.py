@@ -122,6 +122,27 @@ def outside(report: dict[str, Any]) -> list[str]:
     return table(["tiles", "flagged", "AUC"], rows)
 
 
+def maps(found: dict[str, Any]) -> list[str]:
+    """Write whether the maps lie on what makes a cell senescent."""
+    on = found["senescent"]["any"]
+    other = found["proliferating"]["any"]
+    share, chance = percent(on["map"]["value"]), percent(on["by_chance"]["value"])
+    return [
+        "## What the maps show",
+        "",
+        "In simulated cells it is known where nuclei, lipid droplets, granules and vacuoles are. "
+        f"In cells that are called senescent {share} of the",
+        f"map's mass lies on them, against {chance} of a map of equal mass placed at random in the "
+        f"cell: {interval(on['ratio'])} times as much,",
+        f"and {interval(on['ratio_to_turned'])} times as much as the same map turned by 180°. In "
+        f"cells that are called proliferating it is {interval(other['ratio'])} and",
+        f"{interval(other['ratio_to_turned'])} times. Most of it is that maps lie in the middle of "
+        "a cell: a network sees a tile of 51 µm in 4×4 or 7×7 fields, so that a map shows a region",
+        "and not a droplet.",
+        "",
+    ]
+
+
 def control(leak: dict[str, Any]) -> list[str]:
     """Write what the instrument tells of the class."""
     accuracy = {
@@ -196,6 +217,7 @@ def card(manifest: dict[str, Any], report: dict[str, Any], leak: dict[str, Any] 
         "",
         *outside(report),
         "",
+        *(maps(report["map_on_structures"]) if report["map_on_structures"] else []),
         "## Weights",
         "",
         "ImageNet weights:",

@@ -170,6 +170,16 @@ fn text(report: &Report, out: &Path) -> String {
         plain(conformal.observed_coverage.proliferating),
         plain(conformal.observed_coverage.senescent),
     ));
+    if let Some(any) = report
+        .map_on_structures
+        .as_ref()
+        .and_then(|found| found.senescent.get("any"))
+    {
+        text.push_str(&format!(
+            "\n  maps of senescent cells lie on their structures {} times as much as chance",
+            plain(any.ratio)
+        ));
+    }
     if let Some(unlike) = &report.unlike {
         text.push_str(&format!(
             "\n  unlike the training set: false alarms {}",

@@ -98,6 +98,16 @@ pub fn render(report: &Report) -> String {
             points(report.abstention.rise_at_10_percent_points, 1.0)
         ),
     );
+    if let Some(table) = tables::unlike(report) {
+        card(
+            &mut page,
+            "",
+            "Tiles unlike the training set",
+            &table,
+            "Share of tiles whose image statistics lie beyond the limit, and how well the distance tells them from \
+             the judged tiles. The first row are false alarms.",
+        );
+    }
     if let Some(table) = tables::map_on_structures(report) {
         card(
             &mut page,
@@ -107,16 +117,6 @@ pub fn render(report: &Report) -> String {
             "Share of the map's mass inside a cell that lies on structures by which the classes differ, against the \
              same of a map of equal mass placed at random in the cell (the structures' share of its area), and of the \
              same map turned by 180°. Cells by the class that was decided, whose map it is.",
-        );
-    }
-    if let Some(table) = tables::unlike(report) {
-        card(
-            &mut page,
-            "",
-            "Tiles unlike the training set",
-            &table,
-            "Share of tiles whose image statistics lie beyond the limit, and how well the distance tells them from \
-             the judged tiles. The first row are false alarms.",
         );
     }
     learning_curve(&mut page, report);

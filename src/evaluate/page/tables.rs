@@ -139,7 +139,6 @@ pub(super) fn map_on_structures(report: &Report) -> Option<String> {
     let found = report.map_on_structures.as_ref()?;
     let columns = [
         "cells called",
-        "structure",
         "number",
         "map",
         "by chance",
@@ -155,7 +154,7 @@ pub(super) fn map_on_structures(report: &Report) -> Option<String> {
         for (kind, found) in kinds {
             let _ = write!(
                 table,
-                "<tr><th scope=row>{class}</th><td>{kind}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td>\
+                "<tr><th scope=row>{class}: {kind}</th><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td>\
                  <td>{}</td></tr>",
                 found.tiles,
                 share(found.map),
