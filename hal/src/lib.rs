@@ -24,6 +24,7 @@ pub mod sim;
 mod strip;
 mod time;
 mod wake;
+pub mod wire;
 
 pub use board::{Board, Interrupter, RunId, RunSummary};
 pub use channel::{ChannelInfo, ChannelName};

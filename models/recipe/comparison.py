@@ -87,9 +87,9 @@ def simulated_runs() -> Iterator[Run]:
     for augmented in (True, False):
         for size in SIZES:
             yield from (Run("fine-tuned", member, augmented, size) for member in MEMBERS)
-    yield from (Run("from scratch", SINGLE, True, size) for size in (*SIZES, ALL))
-    yield from (Run("from scratch", SINGLE, False, size) for size in (*SIZES, ALL))
     yield Run("fine-tuned", SINGLE, True, shuffled=True)
+    for augmented in (True, False):
+        yield from (Run("from scratch", SINGLE, augmented, size) for size in (*SIZES, ALL))
     yield from (Run("fine-tuned", member, False) for member in MEMBERS)
 
 
@@ -199,9 +199,8 @@ def main() -> None:
             write_set(name, options.real / name)
     study = Study(options)
     study.ship(options.ensemble, options.threads)
-    plan = list(simulated_runs())
-    plan += [run for data, tiles in study.real.items() for run in real_runs(data, tiles)]
-    for run in plan:
+    plan = [run for data, tiles in study.real.items() for run in real_runs(data, tiles)]
+    for run in (*plan, *simulated_runs()):
         study.do(run)
     simulated, real = study.simulated(), study.of_real_cells()
     write_csv(options.out / "simulator.csv", simulated)
