@@ -20,16 +20,17 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from . import npz
+from . import RECIPE_VERSION, npz
 from .combine import softmax_senescent
 from .comparison_page import write_page
 from .comparison_table import Cell, RealCell, judge, judge_each, write_csv
 from .contract import ENSEMBLE_DIR, SENESCENT
+from .manifest import digest as file_digest
 from .methods import METHODS, answer
 from .networks import MEMBERS
 from .predict import predict
 from .public_cells import SETS, write_set
-from .tiles import Tiles, load
+from .tiles import Tiles, digest, load
 
 SINGLE = "efficientnet-lite0"
 SIZES = (50, 100, 200, 500, 1000)
@@ -109,6 +110,10 @@ class Study:
         self.training = load(options.tiles).labelled()
         self.held_out = load(options.held_out_tiles).labelled()
         self.real = {name: load(options.real / name).labelled() for name in SETS}
+        # What an answer depends on beside its run: those of other tiles are made anew.
+        simulated = digest(options.tiles) + digest(options.held_out_tiles)
+        self.given = {SIMULATOR: simulated}
+        self.given |= {name: digest(options.real / name) for name in SETS}
 
     def material(self, run: Run) -> tuple[Tiles, Tiles]:
         """Return what a run learns from and what it is asked."""
@@ -121,16 +126,30 @@ class Study:
             training = shuffle_by_dish(training, self.seed)
         return training, self.held_out
 
+    def key(self, run: Run, member: str = "") -> str:
+        """Return what the answers of a run depend on; `member` is the digest of a shipped one."""
+        return f"{RECIPE_VERSION} {self.seed} {self.given[run.data]} {member}"
+
+    def keep(self, path: Path, key: str, logits: np.ndarray) -> None:
+        """Keep answers whole or not at all, the key last."""
+        path.with_suffix(".key").unlink(missing_ok=True)
+        npz.write(path, {"logits": logits})
+        path.with_suffix(".key").write_text(key, encoding="utf-8")
+
+    def done(self, path: Path, key: str) -> bool:
+        """Return whether the answers are there."""
+        beside = path.with_suffix(".key")
+        return path.exists() and beside.exists() and beside.read_text(encoding="utf-8") == key
+
     def do(self, run: Run) -> None:
         """Train and keep the answers, unless that was done."""
-        path = self.work / run.file()
-        if path.exists():
+        path, key = self.work / run.file(), self.key(run)
+        if self.done(path, key):
             return
         begin = time.monotonic()
         training, asked = self.material(run)
         logits = answer(run.method, run.member, training, asked, self.seed, run.augmented)
-        npz.write(path.with_suffix(".part"), {"logits": logits})
-        path.with_suffix(".part").replace(path)
+        self.keep(path, key, logits)
         right = float((logits.argmax(1) == asked.classes).mean())
         spent = time.monotonic() - begin
         print(f"{path.stem}: {len(training)} tiles, {right:.3f} right, {spent:.0f} s", flush=True)
@@ -138,9 +157,10 @@ class Study:
     def ship(self, ensemble: Path, threads: int) -> None:
         """Let the shipped members answer for the fine-tuned ones on all tiles, augmented."""
         for member in MEMBERS:
-            path = self.work / Run("fine-tuned", member, True).file()
-            if not path.exists():
-                npz.write(path, predict(ensemble / f"{member}.onnx", self.held_out, threads))
+            run, shipped = Run("fine-tuned", member, True), ensemble / f"{member}.onnx"
+            path, key = self.work / run.file(), self.key(run, file_digest(shipped))
+            if not self.done(path, key):
+                self.keep(path, key, predict(shipped, self.held_out, threads)["logits"])
 
     def senescent(self, runs: list[Run]) -> np.ndarray:
         """Return the mean probability N of the runs' networks."""

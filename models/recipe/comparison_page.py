@@ -13,11 +13,13 @@ Made by `python -m recipe.comparison` (see its `--help`); the figures are in `si
 `real_cells.csv`. It repeats on other data the comparison that motivates the ensemble of Sorrentino
 et al., Front. Chem. 11:1213981 (2023).
 
-Each network sees about the same number of views, max(2 000, 3 × tiles). Single networks are
-EfficientNet-Lite0; an ensemble is the mean probability of seven fine-tuned members. On all tiles
-and with augmentation the members are those that are shipped, each of which keeps a seventh of the
-dishes for ending its training. Tiles are drawn over all dishes, and fewer are among the more. One
-draw and one seed: differences of a point or two at few tiles are the draw's.
+Each network sees about as many views, max(2 000, 3 × tiles), whatever the number of tiles; a
+fine-tuned one a quarter more, with which its head begins, and the head on a frozen backbone
+passes ten times over its. Single networks are EfficientNet-Lite0; an ensemble is the mean
+probability of seven fine-tuned members. On all tiles and with augmentation the members are those
+that are shipped, each of which keeps a seventh of the dishes for ending its training. Tiles are
+drawn over all dishes, and fewer are among the more. One draw and one seed: differences of a point
+or two at few tiles are the draw's.
 
 ## Simulated cells
 
@@ -27,7 +29,8 @@ Accuracy on held-out dishes in per cent, with 95 % intervals from resampling dis
 CONTROL = """\
 Control: a fine-tuned network that learned from labels which were exchanged between dishes has a
 balanced accuracy of {balanced:.1f} % and an area under the ROC curve of {auc:.3f} on the same
-held-out dishes; nothing but the cells tells their class.
+held-out dishes: nothing leaks from the dishes that are learned from into those that are judged on.
+(That the instrument does not tell the class is another control, in the model card.)
 """
 
 REAL = """\
@@ -35,8 +38,9 @@ REAL = """\
 
 Each dish left out in turn: donors of the T cells (activated against quiescent), thirds of a file
 for cells in the cycle (G1 against G2; prophase against the rest). Means over the dishes, and in
-brackets the lowest and the highest. Size and DNA content tell much of this; what is compared is the
-way of learning. `senescope train` does the same with seven frozen backbones.
+brackets the lowest and the highest. Size and DNA content tell much of this, and what is
+particular to a file may help, since each phase has its own; what is compared is the way of
+learning. `senescope train` does the same with seven frozen backbones.
 """
 
 COLOURS = {

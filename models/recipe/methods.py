@@ -1,7 +1,8 @@
 """Ways to make a classifier from labelled tiles, which the paper's table compares.
 
-All see about the same number of views, max(2 000, 3 × tiles), whatever the number of tiles, so that
-few labelled cells are looked at more often and not less long.
+All see about as many views, max(2 000, 3 × tiles), whatever the number of tiles, so that few
+labelled cells are looked at more often and not less long. Fine-tuning sees a quarter more, with
+which the head begins; the head on a frozen backbone passes `HEAD_EPOCHS` times over its views.
 """
 
 from collections.abc import Callable

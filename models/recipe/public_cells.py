@@ -8,10 +8,12 @@ Looked for where `SENESCOPE_DATA` says, by default in `../shared/data` beside th
   gitter-lab/t-cell-classification (Clear BSD). The one channel is shown twice as it was acquired
   and once relative to the cell's own mean: brightness tells activated cells too.
 * Cells in the cell cycle: imaging flow cytometry in bright field, DNA stain and dark field. Images
-  of minh-doan/MLCP (BSD-3). One file a phase holds the cells in rows; a third of its rows takes the
-  place of a dish.
+  of minh-doan/MLCP (BSD-3). One file a phase holds the cells in rows, and fills its sheet with one
+  empty image; a third of its cells takes the place of a dish. Each phase has a file of its own, so
+  that what is particular to a file tells its phase too.
 
-All cells of a set are enlarged alike, because size tells the classes apart.
+All cells of a set are enlarged alike, because size tells the classes apart; what is larger than a
+tile is cut at its edges.
 """
 
 import argparse
@@ -32,8 +34,8 @@ T_CELLS = "tcell_nadh/sample_images.zip"
 STATES = {"quiescent": CLASSES[0], "activated": CLASSES[1]}
 CYCLE = "mlcp"
 CYCLE_CHANNELS = ("Ch3", "Ch4", "Ch6")
-# Cells of each phase that are there once; further ones repeat them.
-PHASES = {"G1": 900, "S_phase": 900, "G2": 900, "Prophase": 607}
+# Cells of each phase, without the images that fill the sheet.
+PHASES = {"G1": 900, "S_phase": 900, "G2": 900, "Prophase": 606}
 CYCLE_EDGE = 40
 REGIONS = 3
 ENLARGEMENT = 3.0
@@ -58,12 +60,14 @@ def find(name: str, source: str) -> Path:
 
 
 def framed(image: np.ndarray) -> np.ndarray:
-    """Enlarge an image H×W to the middle of 128×128 pixels; what is around it is 0."""
-    shape = [min(TILE_PIXELS, round(edge * ENLARGEMENT)) for edge in image.shape]
+    """Enlarge an image H×W and show its middle in 128×128 pixels; what is around it is 0."""
+    shape = [round(edge * ENLARGEMENT) for edge in image.shape]
     large = transform.resize(image.astype(float), shape, order=1, anti_aliasing=False)
+    top, left = (max(0, edge - TILE_PIXELS) // 2 for edge in shape)
+    large = large[top : top + TILE_PIXELS, left : left + TILE_PIXELS]
     result = np.zeros((TILE_PIXELS, TILE_PIXELS), np.float32)
     top, left = ((TILE_PIXELS - edge) // 2 for edge in large.shape)
-    result[top : top + shape[0], left : left + shape[1]] = np.clip(large, -1, 1)
+    result[top : top + large.shape[0], left : left + large.shape[1]] = np.clip(large, -1, 1)
     return result
 
 
@@ -89,13 +93,30 @@ def t_cells() -> Sets:
     return tiles, rows
 
 
-def phase(name: str, channel: str) -> np.ndarray:
-    """Return one channel of the cells of a phase, N×40×40 counts."""
-    (path,) = sorted((find(CYCLE, "minh-doan/MLCP") / name).glob(f"{channel}_*.tif"))
-    sheet = images.imread(path).astype(np.float32)
-    across = sheet.shape[1] // CYCLE_EDGE
-    cells = sheet.reshape(-1, CYCLE_EDGE, across, CYCLE_EDGE).swapaxes(1, 2)
-    return cells.reshape(-1, CYCLE_EDGE, CYCLE_EDGE)[: PHASES[name]]
+def sheet(path: Path) -> np.ndarray:
+    """Return the images of a sheet, N×40×40 counts."""
+    counts = images.imread(path).astype(np.float32)
+    across = counts.shape[1] // CYCLE_EDGE
+    cells = counts.reshape(-1, CYCLE_EDGE, across, CYCLE_EDGE).swapaxes(1, 2)
+    return cells.reshape(-1, CYCLE_EDGE, CYCLE_EDGE)
+
+
+def once(cells: np.ndarray) -> np.ndarray:
+    """Return the rows N×… that occur once, in their order."""
+    _, place, count = np.unique(
+        cells.reshape(len(cells), -1), axis=0, return_inverse=True, return_counts=True
+    )
+    return cells[count[place.ravel()] == 1]
+
+
+def phase(name: str) -> np.ndarray:
+    """Return the cells of a phase, N×3×40×40 counts."""
+    folder = find(CYCLE, "minh-doan/MLCP") / name
+    paths = [path for c in CYCLE_CHANNELS for path in sorted(folder.glob(f"{c}_*.tif"))]
+    cells = once(np.stack([sheet(path) for path in paths], axis=1))
+    if len(cells) != PHASES[name]:
+        raise ValueError(f"{folder} has {len(cells)} different cells, not {PHASES[name]}")
+    return cells
 
 
 def cell_cycle(negative: tuple[str, ...], positive: tuple[str, ...]) -> Sets:
@@ -104,8 +125,8 @@ def cell_cycle(negative: tuple[str, ...], positive: tuple[str, ...]) -> Sets:
     Stain and scattered light are scaled by all cells and not by each one: how much DNA a cell has
     is what tells its phase.
     """
-    cells = {name: [phase(name, c) for c in CYCLE_CHANNELS] for name in (*negative, *positive)}
-    whole = [np.concatenate([cells[name][i] for name in cells]) for i in range(3)]
+    cells = {name: phase(name).swapaxes(0, 1) for name in (*negative, *positive)}
+    whole = np.concatenate(list(cells.values()), axis=1)
     bright = np.median(whole[0])
     ranges = [np.percentile(channel, [5, 99.9]) for channel in whole[1:]]
     tiles, rows = [], []
