@@ -77,6 +77,7 @@ fn classify(
     quality::judge(
         &settings.quality,
         tile.values.view(),
+        tile.window,
         &statistics,
         &manifest.channels,
         flags,

@@ -1,8 +1,8 @@
-//! What is wrong with the image of a cell, before a network sees it.
+//! What is wrong with the image of a cell.
 //!
-//! Judged inside the cell, on a tile's own values: no rule depends on gain or laser power. The thresholds
-//! lie in the gap between good and spoilt tiles of simulated dishes; `senescope simulate --fault` makes spoilt
-//! ones.
+//! Judged inside the cell, on its tile. The thresholds were chosen on good and spoilt tiles of simulated dishes;
+//! `senescope simulate --fault` records spoilt ones. A lost channel has a gap on both sides; out of focus is a
+//! matter of degree.
 //!
 //! Not done here: SRS and TPEF exchanged look like another cell, not like a fault; only the comparison with the
 //! training set notices them.
@@ -11,16 +11,26 @@ use ndarray::{Array2, ArrayView2, ArrayView3, Axis};
 use senescope_hal::ChannelName;
 use serde::{Deserialize, Serialize};
 
-use crate::{domain::CellFlags, stages::infer::Statistics};
+use crate::{
+    domain::{CellFlags, TileWindow},
+    stages::{infer::Statistics, tile::noise_correlation},
+};
 
 /// Pixels of a tile between the samples whose differences are coarse; fine ones are neighbours.
 const COARSE: usize = 4;
+/// Fewer pairs of pixels say nothing about a channel.
+const FEWEST_PAIRS: u32 = 64;
+/// Smallest variance that is an image, or noise.
+const NO_CONTRAST: f64 = 1e-6;
+/// Where resampling makes neighbours of pure noise this alike, noise is not told from an image any more.
+const TOO_COARSE: f64 = 0.6;
 
 /// Thresholds of the image quality.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct QualityConfig {
-    /// Rows of an image resemble their neighbours; below this correlation the channel is lost in noise.
+    /// Rows of an image resemble their neighbours more than rows of noise do; below this correlation, beyond what
+    /// resampling gives to noise, the channel is lost.
     pub least_coherence: f64,
     /// Transmission does not follow SRS or TPEF; above this correlation channels are exchanged.
     pub most_exchange: f64,
@@ -33,7 +43,7 @@ pub struct QualityConfig {
 impl Default for QualityConfig {
     fn default() -> Self {
         Self {
-            least_coherence: 0.27,
+            least_coherence: 0.1,
             most_exchange: 0.25,
             least_sharpness: 0.13,
             warn_part: 0.5,
@@ -41,11 +51,12 @@ impl Default for QualityConfig {
     }
 }
 
-/// Sets the flags of the faults that a tile (planes of `channels` × rows × columns) with these statistics shows.
-/// A rule whose channels the tile does not have says nothing.
+/// Sets the flags of the faults that a tile (planes of `channels` × rows × columns, cut at `window`) with these
+/// statistics shows. A rule whose channels the tile does not have says nothing.
 pub(crate) fn judge(
     config: &QualityConfig,
     tile: ArrayView3<'_, f32>,
+    window: TileWindow,
     statistics: &Statistics,
     channels: &[ChannelName],
     flags: &mut CellFlags,
@@ -53,17 +64,27 @@ pub(crate) fn judge(
     let plane = |name: ChannelName| channels.iter().position(|channel| *channel == name);
     let (srs, tpef) = (plane(ChannelName::srs()), plane(ChannelName::tpef()));
     let trans = plane(ChannelName::trans());
-    let inside = inside(tile);
+    let inside = tile.map_axis(Axis(0), |values| values.iter().any(|value| *value != 0.0));
+    let pixels = tile.len_of(Axis(1));
+    // Pixels of the frame in one of the tile.
+    let scale = window.size / pixels as f64;
+    let of_noise = noise_correlation(window.y, scale, pixels);
+    let saturated = flags.saturated;
     let lost = |channel: Option<usize>| {
-        // At the digitiser's limit there is no image either, and that has a name of its own.
-        !flags.saturated
-            && channel.is_some_and(|channel| {
-                coherence(tile.index_axis(Axis(0), channel), &inside)
-                    .is_some_and(|coherence| coherence < config.least_coherence)
-            })
+        let plane = tile.index_axis(Axis(0), channel?);
+        match coherence(plane, &inside)? {
+            // A detector that gives one number is off, or at its limit.
+            Coherence::Flat => Some(!saturated),
+            Coherence::Of(_) if of_noise > TOO_COARSE => None,
+            Coherence::Of(found) => {
+                Some((found - of_noise) / (1.0 - of_noise) < config.least_coherence)
+            }
+        }
     };
-    let [srs_lost, tpef_lost, trans_lost] = [srs, tpef, trans].map(lost);
-    flags.empty = srs_lost && tpef_lost && trans_lost;
+    let found = [srs, tpef, trans].map(lost);
+    let known = found.iter().flatten().count();
+    flags.empty = known > 1 && found.iter().flatten().all(|lost| *lost);
+    let [srs_lost, tpef_lost, trans_lost] = found.map(|lost| lost == Some(true));
     flags.srs_lost = srs_lost && !flags.empty;
     flags.tpef_lost = tpef_lost && !flags.empty;
     flags.trans_lost = trans_lost && !flags.empty;
@@ -72,42 +93,53 @@ pub(crate) fn judge(
             .into_iter()
             .flatten()
             .any(|other| statistics.correlation(trans, other) > config.most_exchange);
-        flags.out_of_focus = !(flags.saturated || trans_lost || flags.channels_exchanged)
+        // Pixels that are larger than the tile's own were never sharp.
+        flags.out_of_focus = scale >= 1.0
+            && !(trans_lost || flags.channels_exchanged)
             && sharpness(tile.index_axis(Axis(0), trans), &inside)
                 .is_some_and(|sharpness| sharpness < config.least_sharpness);
     }
 }
 
-/// Where the tile shows its cell.
-fn inside(tile: ArrayView3<'_, f32>) -> Array2<bool> {
-    tile.map_axis(Axis(0), |values| values.iter().any(|value| *value != 0.0))
+/// How much pixels in a cell resemble the ones below them.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Coherence {
+    /// There is no contrast.
+    Flat,
+    /// Their correlation.
+    Of(f64),
 }
 
-/// Correlation of each pixel in the cell with the one below it. Noise of rows is independent, so a channel
-/// without an image has none, but for what the resampling shares. `None` without contrast.
-fn coherence(plane: ArrayView2<'_, f32>, inside: &Array2<bool>) -> Option<f64> {
-    let mut pairs = Vec::new();
-    for (rows, inside) in plane
-        .axis_windows(Axis(0), 2)
-        .into_iter()
-        .zip(inside.axis_windows(Axis(0), 2))
-    {
-        for (values, inside) in rows.axis_iter(Axis(1)).zip(inside.axis_iter(Axis(1))) {
-            if inside[0] && inside[1] {
-                pairs.push((f64::from(values[0]), f64::from(values[1])));
+/// [`Coherence`] of a plane inside the cell; `None` when there are too few pixels to tell.
+fn coherence(plane: ArrayView2<'_, f32>, inside: &Array2<bool>) -> Option<Coherence> {
+    let mut count = 0_u32;
+    // Sums of both values, of their squares and of their product.
+    let mut sums = [0.0_f64; 5];
+    let rows = plane.outer_iter().zip(inside.outer_iter());
+    for ((above, inside_above), (below, inside_below)) in rows.clone().zip(rows.skip(1)) {
+        let pairs = above
+            .iter()
+            .zip(below)
+            .zip(inside_above.iter().zip(inside_below));
+        for ((above, below), _) in pairs.filter(|(_, (above, below))| **above && **below) {
+            let (above, below) = (f64::from(*above), f64::from(*below));
+            count += 1;
+            let terms = [above, below, above * above, below * below, above * below];
+            for (sum, term) in sums.iter_mut().zip(terms) {
+                *sum += term;
             }
         }
     }
-    let count = pairs.len() as f64;
-    let mean = |of: &dyn Fn(&(f64, f64)) -> f64| pairs.iter().map(of).sum::<f64>() / count;
-    let (above, below) = (mean(&|pair| pair.0), mean(&|pair| pair.1));
-    let product = mean(&|pair| (pair.0 - above) * (pair.1 - below));
-    let squares = [
-        mean(&|pair| (pair.0 - above).powi(2)),
-        mean(&|pair| (pair.1 - below).powi(2)),
-    ];
-    let scale = (squares[0] * squares[1]).sqrt();
-    (scale > 0.0).then(|| product / scale)
+    if count < FEWEST_PAIRS {
+        return None;
+    }
+    let [above, below, above2, below2, product] = sums.map(|sum| sum / f64::from(count));
+    let variances = [above2 - above * above, below2 - below * below];
+    if variances.iter().any(|variance| *variance <= NO_CONTRAST) {
+        return Some(Coherence::Flat);
+    }
+    let scale = (variances[0] * variances[1]).sqrt();
+    Some(Coherence::Of((product - above * below) / scale))
 }
 
 /// Mean product of the differences between neighbours in one row and in the next, against the same of pixels
@@ -116,19 +148,18 @@ fn coherence(plane: ArrayView2<'_, f32>, inside: &Array2<bool>) -> Option<f64> {
 fn sharpness(plane: ArrayView2<'_, f32>, inside: &Array2<bool>) -> Option<f64> {
     let contrast = |lag: usize| {
         let (mut sum, mut count) = (0.0, 0_u32);
-        for row in 0..plane.nrows().saturating_sub(1) {
-            for column in 0..plane.ncols().saturating_sub(lag) {
-                let corners = [(row, column), (row, column + lag)];
-                let below = corners.map(|(row, column)| (row + 1, column));
-                if corners.iter().chain(&below).all(|place| inside[*place]) {
-                    let [one, next] = [corners, below]
-                        .map(|[left, right]| f64::from(plane[right]) - f64::from(plane[left]));
-                    sum += one * next;
+        let rows = plane.outer_iter().zip(inside.outer_iter());
+        for ((one, inside_one), (next, inside_next)) in rows.clone().zip(rows.skip(1)) {
+            for left in 0..one.len().saturating_sub(lag) {
+                let right = left + lag;
+                if inside_one[left] && inside_one[right] && inside_next[left] && inside_next[right]
+                {
+                    sum += f64::from(one[right] - one[left]) * f64::from(next[right] - next[left]);
                     count += 1;
                 }
             }
         }
-        (count > 0).then(|| sum / f64::from(count))
+        (count >= FEWEST_PAIRS).then(|| sum / f64::from(count))
     };
     let coarse = contrast(COARSE).filter(|coarse| *coarse > 0.0)?;
     Some(contrast(1)? / coarse)
@@ -157,15 +188,24 @@ mod tests {
         })
     }
 
+    /// Correlation of rows, or nothing.
+    fn of(plane: &Array2<f32>, inside: bool) -> Option<Coherence> {
+        coherence(plane.view(), &Array2::from_elem((48, 48), inside))
+    }
+
     #[test]
     fn noise_is_incoherent_and_an_image_in_noise_is_not() {
-        let all = Array2::from_elem((48, 48), true);
-        assert!(coherence(noise(1).view(), &all).unwrap().abs() < 0.1);
-        let image = waves(12.0) + 0.3 * noise(2);
-        assert!(coherence(image.view(), &all).unwrap() > 0.6);
-        assert_eq!(coherence(Array2::ones((48, 48)).view(), &all), None);
-        let nowhere = Array2::from_elem((48, 48), false);
-        assert_eq!(coherence(noise(1).view(), &nowhere), None);
+        let correlation = |plane: Array2<f32>| match of(&plane, true) {
+            Some(Coherence::Of(found)) => found,
+            other => panic!("{other:?}"),
+        };
+        assert!(correlation(noise(1)).abs() < 0.1);
+        assert!(correlation(waves(12.0) + 0.3 * noise(2)) > 0.6);
+        assert_eq!(
+            of(&Array2::from_elem((48, 48), 0.3), true),
+            Some(Coherence::Flat)
+        );
+        assert_eq!(of(&noise(1), false), None);
     }
 
     #[test]
@@ -179,25 +219,78 @@ mod tests {
         assert_eq!(sharpness(Array2::ones((48, 48)).view(), &all), None);
     }
 
-    #[test]
-    fn a_tile_of_noise_in_all_channels_is_empty_and_one_without_the_channels_has_no_fault() {
+    /// The flags of a tile of TRANS, SRS and TPEF, with `scale` pixels of the frame in each of its own.
+    fn judged(
+        planes: [Array2<f32>; 3],
+        channels: [&str; 3],
+        scale: f64,
+        saturated: bool,
+    ) -> Vec<&'static str> {
         let mut tile = Array3::zeros((3, 48, 48));
-        for (seed, mut plane) in (1..).zip(tile.outer_iter_mut()) {
-            plane.assign(&noise(seed));
+        for (plane, mut target) in planes.iter().zip(tile.outer_iter_mut()) {
+            target.assign(plane);
         }
-        let statistics = crate::stages::infer::describe(tile.view());
-        let known = [
-            ChannelName::trans(),
-            ChannelName::srs(),
-            ChannelName::tpef(),
-        ];
-        let mut flags = CellFlags::default();
-        let config = QualityConfig::default();
-        judge(&config, tile.view(), &statistics, &known, &mut flags);
-        assert_eq!(flags.names(), ["empty"]);
-        let others = ["A", "B", "C"].map(ChannelName::from);
-        let mut flags = CellFlags::default();
-        judge(&config, tile.view(), &statistics, &others, &mut flags);
-        assert_eq!(flags, CellFlags::default());
+        let mut flags = CellFlags {
+            saturated,
+            ..CellFlags::default()
+        };
+        let window = TileWindow {
+            x: 0.0,
+            y: 0.0,
+            size: 48.0 * scale,
+        };
+        judge(
+            &QualityConfig::default(),
+            tile.view(),
+            window,
+            &crate::stages::infer::describe(tile.view()),
+            &channels.map(ChannelName::from),
+            &mut flags,
+        );
+        flags.names()
+    }
+
+    const NAMES: [&str; 3] = ["TRANS", "SRS", "TPEF"];
+
+    /// Transmission, and two that follow each other and not it.
+    fn sound() -> [Array2<f32>; 3] {
+        let body = waves(20.0);
+        let trans = waves(7.0) + 0.1 * noise(9);
+        [trans, body.clone() + 0.1 * noise(4), body + 0.1 * noise(5)]
+    }
+
+    #[test]
+    fn each_fault_has_its_own_name() {
+        let flat = || Array2::from_elem((48, 48), 0.2);
+        let with = |place: usize, plane: Array2<f32>| {
+            let mut planes = sound();
+            planes[place] = plane;
+            judged(planes, NAMES, 2.0, false)
+        };
+        assert!(judged(sound(), NAMES, 2.0, false).is_empty());
+        for (place, flag) in [(0, "trans_lost"), (1, "srs_lost"), (2, "tpef_lost")] {
+            assert_eq!(with(place, noise(7)), [flag]);
+            assert_eq!(with(place, flat()), [flag]);
+        }
+        assert_eq!(with(0, waves(40.0)), ["out_of_focus"]);
+        assert_eq!(with(0, waves(20.0)), ["channels_exchanged"]);
+        let dark = || judged([flat(), flat(), flat()], NAMES, 2.0, false);
+        assert_eq!(dark(), ["empty"]);
+        assert_eq!(judged([1, 2, 3].map(noise), NAMES, 2.0, false), ["empty"]);
+        // One detector at its limit has no image, and another name.
+        let mut limit = sound();
+        limit[0] = Array2::ones((48, 48));
+        assert_eq!(judged(limit, NAMES, 2.0, true), ["saturated"]);
+        // Which channel is what is not known.
+        assert!(judged([1, 2, 3].map(noise), ["A", "B", "C"], 2.0, false).is_empty());
+    }
+
+    #[test]
+    fn what_coarse_pixels_do_to_a_tile_is_no_fault() {
+        // Pixels of 0.8 µm in a tile of 0.4 µm: noise looks coherent, and nothing is sharp.
+        assert!(!judged([1, 2, 3].map(noise), NAMES, 0.5, false).contains(&"empty"));
+        let mut soft = sound();
+        soft[0] = waves(40.0);
+        assert!(judged(soft, NAMES, 0.5, false).is_empty());
     }
 }

@@ -24,6 +24,7 @@ use crate::{
 };
 
 use fade::fade;
+pub(crate) use resample::noise_correlation;
 use resample::{Taps, resample};
 
 /// Smallest and largest pixel in µm that tiles are cut from.

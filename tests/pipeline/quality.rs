@@ -1,16 +1,22 @@
 //! Faults of an image are flagged where they are, and nowhere else.
 
+use senescope_hal::sim::FaultKind;
 use serde_json::Value;
 
-use super::support::{frames, pulled, run};
+use super::support::{faulty, frames, pulled, run};
 
 type Planes = [Vec<u16>; 3];
 
-/// Cells of the spoilt frames, and how many of them have the flag.
+/// Cells of spoilt frames, and how many of them have the flag.
 fn flagged(spoil: impl Fn(&mut Planes), flag: &str) -> (usize, usize) {
     let mut spoilt = frames().to_vec();
     spoilt.iter_mut().for_each(spoil);
-    let (said, _) = run(pulled(&spoilt, &[16]), 2);
+    counted(&spoilt, flag)
+}
+
+/// Cells of frames, and how many of them have the flag.
+fn counted(frames: &[Planes], flag: &str) -> (usize, usize) {
+    let (said, _) = run(pulled(frames, &[16]), 2);
     let labels: Vec<Value> = said
         .labels
         .iter()
@@ -49,8 +55,30 @@ fn good_cells_have_no_fault() {
 #[test]
 fn a_lost_channel_is_named() {
     for (channel, flag) in [(0, "srs_lost"), (1, "tpef_lost"), (2, "trans_lost")] {
-        let (cells, with) = flagged(|planes| noise(&mut planes[channel]), flag);
-        assert!(cells > 5 && 10 * with >= 9 * cells, "{with} of {cells}");
+        for spoil in [noise, |plane: &mut [u16]| plane.fill(300)] {
+            let (cells, with) = flagged(|planes| spoil(&mut planes[channel]), flag);
+            assert!(
+                cells > 5 && 10 * with >= 9 * cells,
+                "{flag}: {with} of {cells}"
+            );
+        }
+    }
+}
+
+#[test]
+fn what_a_faulty_microscope_records_is_named() {
+    for (fault, flag, percent) in [
+        (FaultKind::LostOverlap, "srs_lost", 95),
+        (FaultKind::PmtTrip, "tpef_lost", 95),
+        (FaultKind::Gain { percent: 800 }, "saturated", 95),
+        // What is out of focus is not told of every cell, but of most.
+        (FaultKind::Defocus { nm: 8_000 }, "out_of_focus", 60),
+    ] {
+        let (cells, with) = counted(&faulty(Some(fault)), flag);
+        assert!(
+            cells > 5 && 100 * with >= percent * cells,
+            "{flag}: {with} of {cells}"
+        );
     }
 }
 

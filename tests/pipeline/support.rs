@@ -20,7 +20,7 @@ use senescope_hal::{
     Board, Capabilities, ChannelMask, Clock, HalError, HostInstant, Identity, Interrupter, Pacing,
     ReadEvent, RunId, RunSummary, ScanActual, ScanRequest, Session, Strip, StripBuffer, StripFlags,
     StripHeader, SystemClock, Wake,
-    sim::{Dish, RenderRequest, SimBoard, SimConfig, render},
+    sim::{Dish, Fault, FaultKind, RenderRequest, SimBoard, SimConfig, render},
 };
 
 /// Edge of the frames in pixels: a few cells, and quick to classify.
@@ -39,20 +39,33 @@ pub(crate) fn ensemble() -> &'static Ensemble {
 /// SRS, TPEF and TRANS of a few simulated frames.
 pub(crate) fn frames() -> &'static [[Vec<u16>; 3]] {
     static FRAMES: OnceLock<Vec<[Vec<u16>; 3]>> = OnceLock::new();
-    FRAMES.get_or_init(|| {
-        let dish = Dish::from_seed(7);
-        (0..2)
-            .map(|frame| {
-                let request = RenderRequest {
-                    width: SIZE,
-                    height: SIZE,
-                    pixel_size_um: PIXEL_UM,
-                    ..RenderRequest::of(&dish, frame)
-                };
-                render(&dish, &request).channels
-            })
-            .collect()
-    })
+    FRAMES.get_or_init(|| faulty(None))
+}
+
+/// The same frames by a microscope with a fault.
+pub(crate) fn faulty(fault: Option<FaultKind>) -> Vec<[Vec<u16>; 3]> {
+    let dish = Dish::from_seed(7);
+    let faults: Vec<_> = fault
+        .map(|kind| Fault {
+            kind,
+            frame: 0,
+            row: 0,
+            rows: None,
+        })
+        .into_iter()
+        .collect();
+    (0..2)
+        .map(|frame| {
+            let request = RenderRequest {
+                width: SIZE,
+                height: SIZE,
+                pixel_size_um: PIXEL_UM,
+                faults: faults.clone(),
+                ..RenderRequest::of(&dish, frame)
+            };
+            render(&dish, &request).channels
+        })
+        .collect()
 }
 
 /// Delivers frames in strips of the heights that `cut` gives, again and again.

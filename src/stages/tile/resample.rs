@@ -36,6 +36,29 @@ impl Taps {
     }
 }
 
+/// Correlation of each of `pixels` new samples with the next when the old ones are independent noise: neighbours
+/// share old samples. Arguments as of [`Taps::new`].
+pub(crate) fn noise_correlation(origin: f64, scale: f64, pixels: usize) -> f64 {
+    // One old sample before the first, for the bilinear pair.
+    let origin = origin.rem_euclid(1.0) + 1.0;
+    let known = (origin + pixels as f64 * scale).ceil() as usize + 2;
+    let Taps(taps) = Taps::new(origin, scale, pixels, 0..known);
+    let mut row = vec![0.0; known];
+    let (mut shared, mut own) = (0.0, 0.0);
+    for (first, shares) in &taps {
+        // `row` has the shares of the sample before.
+        shared += shares
+            .iter()
+            .zip(&row[*first..])
+            .map(|(a, b)| a * b)
+            .sum::<f64>();
+        own += shares.iter().map(|share| share * share).sum::<f64>();
+        row.fill(0.0);
+        row[*first..first + shares.len()].copy_from_slice(shares);
+    }
+    if own > 0.0 { shared / own } else { 0.0 }
+}
+
 /// The shares of the old samples from `first` up to `end` that lie in `region`.
 fn kept(
     first: f64,
@@ -99,6 +122,40 @@ mod tests {
             |at, value| out[at] = value,
         );
         out
+    }
+
+    #[test]
+    fn noise_is_correlated_as_far_as_neighbours_share_it() {
+        // Nothing is shared; half of each is; and by bilinear enlargement most is.
+        for (origin, scale, expected) in [
+            (0.0, 1.0, 0.0),
+            (0.0, 2.0, 0.0),
+            (0.5, 1.0, 0.5),
+            (-3.5, 1.0, 0.5),
+        ] {
+            let found = noise_correlation(origin, scale, 128);
+            assert!((found - expected).abs() < 0.01, "{origin} {scale}: {found}");
+        }
+        assert!(noise_correlation(0.3, 0.5, 128) > 0.6);
+        let mut state = 1_u32;
+        let noise = Array2::from_shape_simple_fn((400, 64), || {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            f64::from(state >> 8) / f64::from(1 << 23) - 1.0
+        });
+        for scale in [0.7, 1.0, 1.3, 2.0, 2.6] {
+            let new = resampled(&noise, 0.37, scale, 24);
+            let (mut shared, mut own) = (0.0, 0.0);
+            for (above, below) in new.outer_iter().zip(new.outer_iter().skip(1)) {
+                shared += above.dot(&below);
+                own += above.dot(&above);
+            }
+            let expected = noise_correlation(0.37, scale, 24);
+            assert!(
+                (shared / own - expected).abs() < 0.12,
+                "{scale}: {} {expected}",
+                shared / own
+            );
+        }
     }
 
     #[test]
