@@ -168,6 +168,16 @@ fn members(manifest: &Manifest) -> Result<(), Problem> {
                 format!("is {:?}, which another member has", member.name),
             ));
         }
+        // The stream names what a map is of by the member's name, or by one of these.
+        if ["mean", "spread"].contains(&member.name.as_str()) {
+            return Err(problem(
+                key("name"),
+                format!(
+                    "is {:?}, which the stream uses for maps of all members",
+                    member.name
+                ),
+            ));
+        }
         file(&key("file"), &member.file)?;
         digest(&key("sha256"), &member.sha256)?;
     }
@@ -255,6 +265,7 @@ mod tests {
                 "conformal.limits.senescent",
             ),
             ("/members", json!([]), "members"),
+            ("/members/0/name", json!("spread"), "members[0].name"),
             (
                 "/members/0/file",
                 json!("../../etc/passwd"),
