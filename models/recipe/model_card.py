@@ -124,21 +124,26 @@ def outside(report: dict[str, Any]) -> list[str]:
 
 def maps(found: dict[str, Any]) -> list[str]:
     """Write whether the maps lie on what makes a cell senescent."""
-    on = found["senescent"]["any"]
-    other = found["proliferating"]["any"]
-    share, chance = percent(on["map"]["value"]), percent(on["by_chance"]["value"])
+    rows = []
+    for called in ("senescent", "proliferating"):
+        for kind, on in found[called].items():
+            shares = (percent(on[name]["value"]) for name in ("map", "by_chance", "turned"))
+            ratios = (interval(on[name]) for name in ("ratio", "ratio_to_turned"))
+            rows.append([f"{called}: {kind}", str(on["tiles"]), *shares, *ratios])
+    header = ["cells called", "number", "map", "by chance", "turned", "to chance", "to turned"]
     return [
         "## What the maps show",
         "",
-        "In simulated cells it is known where nuclei, lipid droplets, granules and vacuoles are. "
-        f"In cells that are called senescent {share} of the",
-        f"map's mass lies on them, against {chance} of a map of equal mass placed at random in the "
-        f"cell: {interval(on['ratio'])} times as much,",
-        f"and {interval(on['ratio_to_turned'])} times as much as the same map turned by 180°. In "
-        f"cells that are called proliferating it is {interval(other['ratio'])} and",
-        f"{interval(other['ratio_to_turned'])} times. Most of it is that maps lie in the middle of "
-        "a cell: a network sees a tile of 51 µm in 4×4 or 7×7 fields, so that a map shows a region",
-        "and not a droplet.",
+        "In simulated cells it is known where nuclei, lipid droplets, granules and vacuoles are.",
+        f"{percent(found['in_cell']['value'])} of a map's mass is in its cell; of that, the share "
+        "on them, against the same",
+        "of a map of equal mass placed at random in the cell, and of the same map turned by 180°:",
+        "",
+        *table(header, rows),
+        "",
+        "Most of what a map has beyond chance is that it lies in the middle of the cell, where the",
+        "nucleus is: turned by 180° it has nearly as much. A network sees a tile of 51 µm in 4×4",
+        "or 7×7 fields, so that a map shows a region and not a droplet.",
         "",
     ]
 

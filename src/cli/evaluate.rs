@@ -176,8 +176,10 @@ fn text(report: &Report, out: &Path) -> String {
         .and_then(|found| found.senescent.get("any"))
     {
         text.push_str(&format!(
-            "\n  maps of senescent cells lie on their structures {} times as much as chance",
-            plain(any.ratio)
+            "\n  maps of senescent cells lie on their structures {} times as much as chance, {} times as much as \
+             turned by 180°",
+            plain(any.ratio),
+            plain(any.ratio_to_turned)
         ));
     }
     if let Some(unlike) = &report.unlike {

@@ -76,7 +76,11 @@ fn fault(text: &str) -> Result<FaultKind, String> {
             percent: (1e2 * number(0.01, 100.0)?).round() as u32,
         },
         "stuck-bit" => FaultKind::StuckBit {
-            bit: number(0.0, 15.0)? as u8,
+            bit: value
+                .parse()
+                .ok()
+                .filter(|bit| *bit < 16)
+                .ok_or("stuck-bit takes a whole number from 0 to 15: stuck-bit=9")?,
         },
         _ => return Err("no such fault; --help names them".to_owned()),
     };

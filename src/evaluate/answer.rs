@@ -32,7 +32,7 @@ pub struct Answer {
     /// Distance from the training set in units of its limit.
     pub ood: Option<f64>,
     /// Where the map of the more probable class lies, when that and the cell's structures are known.
-    pub(super) placement: Option<Placement>,
+    pub placement: Option<Placement>,
 }
 
 /// Classifies the tiles of the rows `wanted`, on `threads` threads. `done` is called for each.
@@ -71,7 +71,12 @@ pub(super) fn classify(
             let Some(structures) = structures else {
                 return Ok(answer);
             };
-            let class = usize::from((answer.p >= 0.5) == (manifest.senescent() == 1));
+            let senescent = manifest.senescent();
+            let class = if answer.p >= 0.5 {
+                senescent
+            } else {
+                1 - senescent
+            };
             let bits = structures.read(indices[place])?;
             let map = explain(manifest, &outputs, class);
             Ok(Answer {

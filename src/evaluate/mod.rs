@@ -34,6 +34,7 @@ pub use report::{
     ByBorder, ByClass, ByLabel, ConformalReport, Confusion, Difference, FORMAT, Judged,
     MapOnStructure, MapOnStructures, Oracle, Part, Report, Roc, Unlike, UnlikeSet,
 };
+pub use structures::Placement;
 
 use crate::{
     stages::infer::{ENGINE, Ensemble},

@@ -192,6 +192,8 @@ pub struct Roc {
 /// Where the ensemble's map of the decided class lies in simulated cells, by that class and kind of structure.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct MapOnStructures {
+    /// Mean part of the map's mass that is in the true cell at all.
+    pub in_cell: Figure,
     /// Cells that are called proliferating.
     pub proliferating: BTreeMap<&'static str, MapOnStructure>,
     /// Cells that are called senescent.

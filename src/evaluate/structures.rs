@@ -1,6 +1,7 @@
 //! Whether the ensemble's map lies on the structures by which simulated cells differ.
 //!
-//! The map of the more probable class is looked at inside the true cell. Its mass on a kind of structure is
+//! How much of the map of the more probable class is in the true cell is one figure; the others are of what is
+//! inside. Its mass on a kind of structure is
 //! compared with that of a map of equal mass placed at random in the cell, whose expectation is the kind's share
 //! of the cell's area, and with that of the same map turned by 180° about the middle of the tile: as smooth and as
 //! central, but in the wrong place.
@@ -29,10 +30,16 @@ const KINDS: [(&str, u8); 5] = [
     ("vacuoles", structure::VACUOLE),
 ];
 
-/// Where the map of one tile lies, for each of [`KINDS`] that its cell has.
-pub(super) type Placement = [Option<Share>; KINDS.len()];
+/// Where the map of one tile lies.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Placement {
+    /// Part of the map's mass that is in the cell, in [0, 1].
+    in_cell: f64,
+    /// Of that, for each of [`KINDS`] that the cell has.
+    on: [Option<Share>; KINDS.len()],
+}
 
-/// Parts of a map's mass in a cell, and of the cell's area, each in [0, 1].
+/// Parts of a map's mass in a cell, and of the cell's area, each in [0, 1]; of a map without mass there 0.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Share {
     /// Of the map.
@@ -43,8 +50,7 @@ pub(super) struct Share {
     turned: f64,
 }
 
-/// Where `map` lies in a cell, of which `bits` say what is in each pixel; `None` when there is no cell, or nothing
-/// of the map or of the turned map is in it.
+/// Where `map` lies in a cell, of which `bits` say what is in each pixel; `None` when there is no cell, or no map.
 pub(super) fn placement(map: ArrayView2<'_, f32>, bits: &Array2<u8>) -> Option<Placement> {
     let (rows, columns) = map.dim();
     // Mass of the map, pixels and mass of the turned map: in the cell, and on each kind.
@@ -65,16 +71,21 @@ pub(super) fn placement(map: ArrayView2<'_, f32>, bits: &Array2<u8>) -> Option<P
             }
         }
     }
-    if cell.contains(&0.0) {
+    let all: f64 = map.iter().map(|value| f64::from(*value)).sum();
+    if cell[1] == 0.0 || all == 0.0 {
         return None;
     }
-    Some(on.map(|sums| {
-        (sums[1] > 0.0).then(|| Share {
-            map: sums[0] / cell[0],
-            area: sums[1] / cell[1],
-            turned: sums[2] / cell[2],
-        })
-    }))
+    let part = |some: f64, whole: f64| if whole > 0.0 { some / whole } else { 0.0 };
+    Some(Placement {
+        in_cell: cell[0] / all,
+        on: on.map(|sums| {
+            (sums[1] > 0.0).then(|| Share {
+                map: part(sums[0], cell[0]),
+                area: part(sums[1], cell[1]),
+                turned: part(sums[2], cell[2]),
+            })
+        }),
+    })
 }
 
 /// Means over the tiles by the class that was decided; `None` when no tile has a map and a known structure.
@@ -85,8 +96,8 @@ pub(super) fn judge(sample: &Sample<'_>) -> Result<Option<MapOnStructures>, Eval
             let share = |tile: &Tested| {
                 (tile.answer.p >= 0.5)
                     .eq(&senescent)
-                    .then(|| tile.answer.placement?[place])
-                    .flatten()
+                    .then_some(tile.answer.placement.as_ref()?)
+                    .and_then(|placement| placement.on[place])
             };
             let tiles: Vec<_> = sample
                 .tiles
@@ -128,8 +139,21 @@ pub(super) fn judge(sample: &Sample<'_>) -> Result<Option<MapOnStructures>, Eval
         Ok::<_, EvaluateError>(kinds)
     };
     let [proliferating, senescent] = [of_class(false)?, of_class(true)?];
-    let known = !proliferating.is_empty() || !senescent.is_empty();
-    Ok(known.then_some(MapOnStructures {
+    if proliferating.is_empty() && senescent.is_empty() {
+        return Ok(None);
+    }
+    let [in_cell] = sample.resampling.figures(|weights| {
+        let (mut sum, mut all) = (0.0, 0.0);
+        for tile in &sample.tiles {
+            if let Some(placement) = &tile.answer.placement {
+                sum += f64::from(weights[tile.dish]) * placement.in_cell;
+                all += f64::from(weights[tile.dish]);
+            }
+        }
+        [sum / all]
+    })?;
+    Ok(Some(MapOnStructures {
+        in_cell,
         proliferating,
         senescent,
     }))
@@ -148,7 +172,9 @@ mod tests {
             [CELL | structure::DROPLET, CELL],
             [CELL, structure::DROPLET]
         ];
-        let [any, nucleus, droplets, granules, vacuoles] = placement(map.view(), &bits).unwrap();
+        let placed = placement(map.view(), &bits).unwrap();
+        assert!((placed.in_cell - 1.0 / 1.6).abs() < 1e-6);
+        let [any, nucleus, droplets, granules, vacuoles] = placed.on;
         assert_eq!([nucleus, granules, vacuoles], [None; 3]);
         assert_eq!(any, droplets);
         let found = droplets.unwrap();
@@ -167,11 +193,24 @@ mod tests {
                 0
             }
         });
-        let [_, nucleus, ..] = placement(Array2::from_elem((8, 8), 0.3).view(), &bits).unwrap();
-        let found = nucleus.unwrap();
+        let placed = placement(Array2::from_elem((8, 8), 0.3).view(), &bits).unwrap();
+        assert!((placed.in_cell - 1.0).abs() < 1e-9);
+        let found = placed.on[1].unwrap();
         assert!((found.map - found.area).abs() < 1e-9 && (found.turned - found.area).abs() < 1e-9);
         assert_eq!(placement(Array2::zeros((8, 8)).view(), &bits), None);
         let nothing = Array2::zeros((8, 8));
         assert_eq!(placement(Array2::ones((8, 8)).view(), &nothing), None);
+        // A map beside the cell is on nothing of it, and counts.
+        let half = Array2::from_shape_fn((8, 8), |(row, _)| {
+            if row < 4 {
+                CELL | structure::DROPLET
+            } else {
+                0
+            }
+        });
+        let beside = Array2::from_shape_fn((8, 8), |(row, _)| if row < 4 { 0.0 } else { 1.0 });
+        let placed = placement(beside.view(), &half).unwrap();
+        let share = placed.on[2].unwrap();
+        assert_eq!((placed.in_cell, share.map, share.turned), (0.0, 0.0, 1.0));
     }
 }

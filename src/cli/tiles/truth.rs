@@ -8,7 +8,10 @@ use std::{
 };
 
 use ndarray::Array2;
-use senescope_hal::{ome::read_u16_plane, sim::TruthCell};
+use senescope_hal::{
+    ome::read_u16_plane,
+    sim::{TruthCell, structure},
+};
 use serde::de::DeserializeOwned;
 
 use crate::{
@@ -22,6 +25,10 @@ use crate::{
 
 /// A cell and a true cell are the same from this intersection over union on.
 const SAME_IOU: f64 = 0.5;
+
+/// Structures that are part of a cell: debris may lie on it.
+const OF_A_CELL: u8 =
+    structure::NUCLEUS | structure::DROPLET | structure::GRANULE | structure::VACUOLE;
 
 /// The truth of a recording, a frame at a time.
 pub(super) struct Truth {
@@ -100,7 +107,17 @@ struct FrameTruth {
 impl FrameTruth {
     fn read(folder: &Path, frame: u64) -> Result<Self, Failure> {
         let (width, _, labels) = read_u16_plane(&truth_path(folder, frame, "tif"))?;
-        let (_, _, structures) = read_u16_plane(&structures_path(folder, frame))?;
+        let path = structures_path(folder, frame);
+        if !path.exists() {
+            return Err(Failure::message(
+                Exit::NoInput,
+                format!(
+                    "{} is missing: an older release recorded this dish; record it again with `senescope simulate`",
+                    path.display()
+                ),
+            ));
+        }
+        let (_, _, structures) = read_u16_plane(&path)?;
         let file: TruthFile = read_json(&truth_path(folder, frame, "json"))?;
         let mut areas = BTreeMap::new();
         for label in &labels {
@@ -153,7 +170,7 @@ impl FrameTruth {
             match index
                 .and_then(|index| Some((self.labels.get(index)?, self.structures.get(index)?)))
             {
-                Some((found, bits)) if *found == label => CELL | *bits as u8,
+                Some((found, bits)) if *found == label => CELL | (*bits as u8 & OF_A_CELL),
                 _ => 0,
             }
         })

@@ -2,7 +2,7 @@
 
 use std::{
     fs::{self, File},
-    io::{BufWriter, Seek, SeekFrom, Write},
+    io::{BufWriter, ErrorKind, Seek, SeekFrom, Write},
     path::{Path, PathBuf},
 };
 
@@ -45,6 +45,15 @@ impl TileWriter {
         fs::create_dir_all(out).map_err(|error| unwritable(out, &error))?;
         let pixels = manifest.tile.pixels;
         let shape = vec![manifest.channels.len(), pixels, pixels];
+        if !truth_known {
+            // Of other tiles, from a time before.
+            match fs::remove_file(out.join(STRUCTURES)) {
+                Err(error) if error.kind() != ErrorKind::NotFound => {
+                    return Err(unwritable(&out.join(STRUCTURES), &error));
+                }
+                _ => {}
+            }
+        }
         let structures = truth_known
             .then(|| Npy::create(out.join(STRUCTURES), "|u1", vec![pixels, pixels]))
             .transpose()?;

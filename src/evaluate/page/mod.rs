@@ -114,9 +114,13 @@ pub fn render(report: &Report) -> String {
             "wide",
             "Whether its maps mean something",
             &table,
-            "Share of the map's mass inside a cell that lies on structures by which the classes differ, against the \
-             same of a map of equal mass placed at random in the cell (the structures' share of its area), and of the \
-             same map turned by 180°. Cells by the class that was decided, whose map it is.",
+            &format!(
+                "{}Of that, the share that lies on structures by which the classes differ, against the same of a map of \
+                 equal mass placed at random in the cell (the structures' share of its area), and of the same map \
+                 turned by 180°, which is as smooth and as central. Cells by the class that was decided, whose map \
+                 it is.",
+                in_cell(report)
+            ),
         );
     }
     learning_curve(&mut page, report);
@@ -137,6 +141,18 @@ pub fn render(report: &Report) -> String {
     );
     page.push_str("</main></body></html>\n");
     page
+}
+
+fn in_cell(report: &Report) -> String {
+    report
+        .map_on_structures
+        .as_ref()
+        .map_or_else(String::new, |found| {
+            format!(
+                "{} of a map is inside its cell. ",
+                percent(found.in_cell.value)
+            )
+        })
 }
 
 fn card(page: &mut String, class: &str, title: &str, content: &str, caption: &str) {

@@ -30,7 +30,7 @@ pub struct SegmentConfig {
     pub max_height_um: f64,
     /// Largest hole that is filled, in µm².
     pub max_hole_um2: f64,
-    /// A cell is flagged when this part of its samples in one channel is at the digitiser's limit, 0 to 1.
+    /// A cell is flagged when this part of its samples in one channel is at the digitiser's limit, above 0 to 1.
     pub saturated_part: f64,
     /// Touching cells are parted where the neck between them is narrower than this fraction of the
     /// smaller one …
@@ -139,7 +139,7 @@ impl SegmentConfig {
             ("min_area_um2", self.min_area_um2, 1.0, 100_000.0),
             ("max_height_um", self.max_height_um, 20.0, 1000.0),
             ("max_hole_um2", self.max_hole_um2, 0.0, 100_000.0),
-            ("saturated_part", self.saturated_part, 0.0, 1.0),
+            ("saturated_part", self.saturated_part, 1e-6, 1.0),
             ("split_neck", self.split_neck, 0.0, 1.0),
             ("split_depth_um", self.split_depth_um, 0.0, 50.0),
             (
