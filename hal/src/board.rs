@@ -1,6 +1,6 @@
 //! The trait that every backend implements.
 
-use std::fmt;
+use std::{collections::BTreeMap, fmt};
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -102,4 +102,19 @@ pub trait Board: Send {
 
     /// A handle that wakes a blocked read.
     fn interrupter(&self) -> Box<dyn Interrupter>;
+
+    /// Told when nothing more is wanted of frame `frame` and of those before it: what followed from them has left
+    /// this process. Also called after the run has ended, until the next one is armed. A board that keeps account of
+    /// what was used, so that a restart repeats nothing, writes it down here.
+    ///
+    /// # Errors
+    /// When it cannot be written down.
+    fn acknowledge(&mut self, _frame: u64) -> Result<(), HalError> {
+        Ok(())
+    }
+
+    /// What was counted since the board was opened, by name: how often a link had to be repaired, for example.
+    fn counters(&self) -> BTreeMap<&'static str, u64> {
+        BTreeMap::new()
+    }
 }

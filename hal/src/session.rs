@@ -1,6 +1,6 @@
 //! The one state machine. A call in the wrong state never reaches the backend.
 
-use std::{fmt, sync::Arc};
+use std::{collections::BTreeMap, fmt, sync::Arc};
 
 use crate::{
     Board, Capabilities, ChannelMask, Clock, ErrorKind, Gap, GapCause, HalError, HostInstant,
@@ -290,6 +290,26 @@ impl Session {
                 rows_lost: summary.rows_lost + shed,
                 ..summary
             })
+    }
+
+    /// Tells the board that nothing more is wanted of `frame` and of those before it.
+    ///
+    /// # Errors
+    /// When the session is closed, or the board cannot write it down.
+    pub fn acknowledge(&mut self, frame: u64) -> Result<(), HalError> {
+        let state = self.state;
+        self.board
+            .as_deref_mut()
+            .ok_or_else(|| HalError::wrong_state("take an acknowledgement", state))?
+            .acknowledge(frame)
+    }
+
+    /// What the board has counted, by name; nothing when the session is closed.
+    pub fn counters(&self) -> BTreeMap<&'static str, u64> {
+        self.board
+            .as_deref()
+            .map(Board::counters)
+            .unwrap_or_default()
     }
 
     /// Gives the board up: its port or file is free when this returns.
