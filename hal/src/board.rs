@@ -7,6 +7,7 @@ use uuid::Uuid;
 
 use crate::{
     Capabilities, HalError, HostInstant, Identity, ReadEvent, ScanActual, ScanRequest, StripBuffer,
+    serial::ClockFit,
 };
 
 /// Identity of a run: from arm to disarm. Created once, by the board's backend.
@@ -116,5 +117,10 @@ pub trait Board: Send {
     /// What was counted since the board was opened, by name: how often a link had to be repaired, for example.
     fn counters(&self) -> BTreeMap<&'static str, u64> {
         BTreeMap::new()
+    }
+
+    /// How the clock of the device runs against the host's; `None` when they were not compared.
+    fn clock_fit(&self) -> Option<ClockFit> {
+        None
     }
 }

@@ -14,11 +14,13 @@ mod board;
 mod channel;
 #[cfg(feature = "conformance")]
 pub mod conformance;
+pub mod emulator;
 mod error;
 pub mod ome;
 mod pool;
 pub mod replay;
 mod scan;
+pub mod serial;
 mod session;
 pub mod sim;
 mod strip;

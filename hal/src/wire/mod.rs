@@ -5,10 +5,15 @@
 //! taken for them.
 
 mod block;
+mod forms;
 mod record;
 mod scpi;
 
 pub use block::{BlockError, BlockHeader, MAX_HEADER as MAX_BLOCK_HEADER};
+pub use forms::{
+    ActualForm, CapabilityForm, ChannelForm, LinkForm, LinkKind, MAX_CHANNELS, MAX_FORM, RunPhase,
+    StatusLine,
+};
 pub use record::{
     CHECKSUM, HEADER, MAGIC, MAX_PAYLOAD, MAX_RECORD, RecordError, RecordHeader, VERSION,
 };

@@ -1,0 +1,81 @@
+//! Who answers at the other end.
+
+use super::exchange::{Exchange, Trouble};
+use crate::{
+    Capabilities, Identity,
+    wire::{CapabilityForm, LinkKind, MAX_FORM, StatusLine},
+};
+
+/// The version of the protocol that is spoken.
+const PROTOCOL: u32 = 1;
+
+/// A board that has said who it is and what it can do.
+#[derive(Clone, Debug)]
+pub(super) struct Peer {
+    pub(super) identity: Identity,
+    pub(super) boot: u64,
+    pub(super) form: CapabilityForm,
+    pub(super) capabilities: Capabilities,
+}
+
+impl Peer {
+    /// Asks a board that was just connected everything that stays the same.
+    pub(super) fn meet(exchange: &mut Exchange, baud: u32) -> Result<Self, Trouble> {
+        let (identity, boot) = greet(exchange)?;
+        let block = exchange.query_block("SYST:CAP?", MAX_FORM)?;
+        let form: CapabilityForm = serde_json::from_slice(&block).map_err(|error| {
+            Trouble::Garbled(format!("its capabilities cannot be read: {error}"))
+        })?;
+        let bytes_per_s = match form.link.kind {
+            // A start bit, eight data bits, a stop bit.
+            LinkKind::Uart => form.link.bytes_per_s.min(u64::from(baud) / 10),
+            LinkKind::Usb | LinkKind::Tcp => form.link.bytes_per_s,
+        };
+        let capabilities = form.capabilities(bytes_per_s).map_err(Trouble::Garbled)?;
+        Ok(Self {
+            identity,
+            boot,
+            form,
+            capabilities,
+        })
+    }
+}
+
+/// Makes the line quiet and asks who is there, and since when.
+pub(super) fn greet(exchange: &mut Exchange) -> Result<(Identity, u64), Trouble> {
+    exchange.quiet()?;
+    exchange.send("*CLS")?;
+    let line = exchange.query("*IDN?")?;
+    let fields: Vec<_> = line.split(',').map(str::trim).collect();
+    let [maker, model, serial, firmware] = fields.as_slice() else {
+        return Err(Trouble::Garbled(format!("`*IDN?` is answered by {line:?}")));
+    };
+    let protocol = number(exchange, "SYST:PROT?")? as u32;
+    if protocol != PROTOCOL {
+        return Err(Trouble::Garbled(format!(
+            "it speaks version {protocol} of the protocol, and this program speaks {PROTOCOL}"
+        )));
+    }
+    let boot = number(exchange, "SYST:BOOT?")?;
+    let identity = Identity {
+        maker: (*maker).to_owned(),
+        model: (*model).to_owned(),
+        serial: (*serial).to_owned(),
+        firmware: (*firmware).to_owned(),
+        protocol,
+    };
+    Ok((identity, boot))
+}
+
+fn number(exchange: &mut Exchange, query: &str) -> Result<u64, Trouble> {
+    let line = exchange.query(query)?;
+    line.parse()
+        .map_err(|_| Trouble::Garbled(format!("`{query}` is answered by {line:?}")))
+}
+
+/// What the run is doing.
+pub(super) fn status(exchange: &mut Exchange) -> Result<StatusLine, Trouble> {
+    let line = exchange.query("ACQ:STAT?")?;
+    line.parse()
+        .map_err(|()| Trouble::Garbled(format!("`ACQ:STAT?` is answered by {line:?}")))
+}

@@ -1,0 +1,70 @@
+//! An emulated board in a thread of the test.
+
+use std::{io, net::Ipv4Addr, thread::JoinHandle};
+
+use crossbeam_channel::{Sender, bounded};
+use senescope_hal::{
+    emulator::{Device, EmulatorConfig, Place, Port, serve},
+    serial::{Address, SerialConfig},
+};
+
+/// Serves until it is dropped.
+pub(crate) struct Emulated {
+    address: String,
+    stop: Option<Sender<()>>,
+    thread: Option<JoinHandle<io::Result<()>>>,
+    _folder: Option<tempfile::TempDir>,
+}
+
+impl Emulated {
+    /// A board on a pseudo-terminal.
+    pub(crate) fn on_pty(config: EmulatorConfig) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let place = Place::Pty(folder.path().join("board"));
+        let mut board = Self::start(place, config);
+        board._folder = Some(folder);
+        board
+    }
+
+    /// A board on a TCP port of the loopback interface.
+    pub(crate) fn on_tcp(config: EmulatorConfig) -> Self {
+        Self::start(Place::Tcp((Ipv4Addr::LOCALHOST, 0).into()), config)
+    }
+
+    fn start(place: Place, config: EmulatorConfig) -> Self {
+        let mut port = Port::open(place).unwrap();
+        let address = port.address();
+        let (stop, stopped) = bounded(1);
+        let work = move || serve(&mut Device::new(config), &mut port, &stopped);
+        Self {
+            address,
+            stop: Some(stop),
+            thread: Some(std::thread::spawn(work)),
+            _folder: None,
+        }
+    }
+
+    /// Where it is.
+    pub(crate) fn address(&self) -> Address {
+        self.address.parse().unwrap()
+    }
+
+    /// How to reach it, with the usual values.
+    pub(crate) fn config(&self) -> SerialConfig {
+        SerialConfig::at(self.address())
+    }
+
+    /// Pulls the plug.
+    pub(crate) fn unplug(&mut self) {
+        self.stop = None;
+        if let Some(thread) = self.thread.take() {
+            thread.join().unwrap().unwrap();
+        }
+    }
+}
+
+impl Drop for Emulated {
+    fn drop(&mut self) {
+        self.unplug();
+    }
+}
