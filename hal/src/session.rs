@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fmt, sync::Arc};
 use crate::{
     Board, Capabilities, ChannelMask, Clock, ErrorKind, Gap, GapCause, HalError, HostInstant,
     Identity, Interrupter, Pacing, ReadEvent, Recovery, RunId, RunSummary, ScanActual, ScanRequest,
-    Strip, StripPool,
+    Strip, StripPool, serial::ClockFit,
 };
 
 /// Where a session is.
@@ -310,6 +310,11 @@ impl Session {
             .as_deref()
             .map(Board::counters)
             .unwrap_or_default()
+    }
+
+    /// How the clock of the device runs against the host's; `None` when they were not compared.
+    pub fn clock_fit(&self) -> Option<ClockFit> {
+        self.board.as_deref().and_then(Board::clock_fit)
     }
 
     /// Gives the board up: its port or file is free when this returns.

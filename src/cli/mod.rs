@@ -49,6 +49,9 @@ enum Command {
     Tiles(tiles::TilesArgs),
     Evaluate(evaluate::EvaluateArgs),
     Train(train::TrainArgs),
+    /// Try a board on a serial port or TCP, or be one
+    #[command(subcommand)]
+    Board(board::BoardCommand),
     /// Check an ensemble
     #[command(subcommand)]
     Ensemble(ensemble::EnsembleCommand),
@@ -125,6 +128,7 @@ fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         Command::Tiles(arguments) => tiles::run(&arguments),
         Command::Evaluate(arguments) => evaluate::run(&arguments),
         Command::Train(arguments) => train::run(&arguments),
+        Command::Board(command) => board::run(&command),
         Command::Ensemble(command) => ensemble::run(&command),
         Command::Config(command) => config::run(&command),
     }

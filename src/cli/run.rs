@@ -86,6 +86,10 @@ fn source(settings: &Settings) -> String {
             };
             format!("simulated microscope (dish {}) {speed}", settings.sim.seed)
         }
+        Backend::Serial => format!(
+            "board at {}",
+            settings.serial.port.as_deref().unwrap_or_default()
+        ),
         Backend::Replay => match &settings.board.path {
             Some(path) => format!("replay of {}", path.display()),
             None => "replay of mapped files".to_owned(),

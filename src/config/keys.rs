@@ -33,6 +33,8 @@ pub const KEYS: &[Key] = &[
     key("scan.frames", "frames", 1.0, 1e9),
     key("sim.seed", "", 0.0, 9_007_199_254_740_992.0),
     key("sim.speed", "times real", 0.01, 1000.0),
+    key("serial.baud", "bits a second", 300.0, 20_000_000.0),
+    key("serial.reopen_s", "s", 0.0, 3600.0),
     key("quality.least_coherence", "", -1.0, 1.0),
     key("quality.most_exchange", "", -1.0, 1.0),
     key("quality.least_sharpness", "", 0.0, 1.0),
@@ -48,7 +50,9 @@ pub const KEYS: &[Key] = &[
 /// Every key that takes one of a few words: the words, and what else it takes. A test holds them against the
 /// settings.
 pub(crate) const WORDS: &[(&str, &[&str], &str)] = &[
-    ("board.backend", &["sim", "replay"], ""),
+    ("board.backend", &["sim", "replay", "serial"], ""),
+    ("serial.flow", &["none", "rts_cts"], ""),
+    ("serial.trigger", &["immediate", "external"], ""),
     ("sim.speed", &["max"], " or a number"),
     ("engine.transform", &["auto", "plain", "nhwc"], ""),
 ];

@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, path::PathBuf};
 
+use senescope_hal::serial::{FlowControl, Trigger};
 use serde::{Deserialize, Serialize};
 
 use crate::stages::{infer::TransformChoice, quality::QualityConfig, segment::SegmentConfig};
@@ -16,6 +17,8 @@ pub struct Settings {
     pub scan: Scan,
     /// The simulated microscope, for `board.backend = "sim"`.
     pub sim: Sim,
+    /// A board on a link, for `board.backend = "serial"`.
+    pub serial: Serial,
     /// How cells are found.
     pub segment: SegmentConfig,
     /// When an image is warned of.
@@ -39,6 +42,8 @@ pub enum Backend {
     Sim,
     /// Recordings and TIFF files.
     Replay,
+    /// A board that speaks the strip protocol, on a serial port or TCP.
+    Serial,
 }
 
 /// Where the rows come from.
@@ -115,6 +120,34 @@ impl Default for Sim {
         Self {
             seed: 7,
             speed: SimSpeed::Times(1.0),
+        }
+    }
+}
+
+/// A board on a link.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Serial {
+    /// Serial port, or `tcp://HOST:PORT`.
+    pub port: Option<String>,
+    /// Bits a second of a UART.
+    pub baud: u32,
+    /// How a UART keeps its peer from sending too much.
+    pub flow: FlowControl,
+    /// What begins a scan.
+    pub trigger: Trigger,
+    /// How long a link that is gone is tried again, in seconds.
+    pub reopen_s: f64,
+}
+
+impl Default for Serial {
+    fn default() -> Self {
+        Self {
+            port: None,
+            baud: 115_200,
+            flow: FlowControl::None,
+            trigger: Trigger::Immediate,
+            reopen_s: 10.0,
         }
     }
 }

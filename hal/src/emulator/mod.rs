@@ -23,4 +23,3 @@ pub use device::{Device, Step};
 pub use fault::{Fault, FaultSchedule};
 pub use port::{Place, Port};
 pub use serve::serve;
-

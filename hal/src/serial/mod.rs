@@ -23,4 +23,3 @@ pub use address::Address;
 pub use board::SerialBoard;
 pub use clock::ClockFit;
 pub use config::{FlowControl, SerialConfig, Trigger};
-

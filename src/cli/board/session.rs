@@ -1,15 +1,16 @@
 //! From settings to a session on a board.
 
-use std::{path::Path, sync::Arc};
+use std::{path::Path, sync::Arc, time::Duration};
 
 use senescope_hal::{
     Board, ChannelName, Clock, ScanRequest, Session,
     replay::{ChannelMap, ReplayBoard, ReplayRequest, ReplaySource, ReplaySpeed},
+    serial::{Address, SerialBoard, SerialConfig},
     sim::{SimBoard, SimConfig, Speed as Pace},
 };
 
-use super::{Exit, Failure};
-use crate::config::{Backend, Settings, SimSpeed};
+use crate::cli::{Exit, Failure};
+use crate::config::{Backend, Serial, Settings, SimSpeed};
 
 /// A session on the board of the settings.
 pub(crate) fn session(
@@ -56,8 +57,28 @@ pub(crate) fn session(
             )
             .map_err(of_settings)?
         }
+        Backend::Serial => serial(&settings.serial)?,
     };
     Ok(on(board, settings, clock))
+}
+
+/// A board on a serial port or TCP.
+fn serial(settings: &Serial) -> Result<Box<dyn Board>, Failure> {
+    let Some(port) = &settings.port else {
+        return Err(Failure::message(
+            Exit::Config,
+            "`board.backend` is serial and no port is set: set `serial.port` to a serial port or tcp://HOST:PORT"
+                .to_owned(),
+        ));
+    };
+    let Ok(address) = port.parse::<Address>();
+    Ok(Box::new(SerialBoard::open(SerialConfig {
+        baud: settings.baud,
+        flow: settings.flow,
+        trigger: settings.trigger,
+        reopen_for: Duration::from_secs_f64(settings.reopen_s),
+        ..SerialConfig::at(address)
+    })?))
 }
 
 /// What would be a wrong command line of `replay` is a wrong configuration of `run`.
@@ -101,7 +122,7 @@ pub(crate) fn channel_map(text: &str) -> Result<ChannelMap, Failure> {
 pub(crate) fn request(settings: &Settings) -> ScanRequest {
     let scan = &settings.scan;
     match settings.board.backend {
-        Backend::Sim => ScanRequest {
+        Backend::Sim | Backend::Serial => ScanRequest {
             width: Some(scan.width),
             height: Some(scan.height),
             dwell_ns: Some(scan.dwell_ns),
@@ -126,7 +147,7 @@ pub(crate) fn expand(path: &Path) -> Vec<std::path::PathBuf> {
     };
     let mut dishes: Vec<_> = entries
         .filter_map(|entry| entry.ok().map(|entry| entry.path()))
-        .filter(|entry| entry.join(super::simulate::DISH_FILE).is_file())
+        .filter(|entry| entry.join(crate::cli::simulate::DISH_FILE).is_file())
         .collect();
     dishes.sort();
     if dishes.is_empty() {
