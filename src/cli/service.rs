@@ -108,9 +108,7 @@ async fn take_signals(stop: Stop) {
             // 128 + SIGINT, as shells have it.
             std::process::exit(130);
         }
-        tracing::info!(
-            "stopping: what was scanned is still labelled and published; once more to give up"
-        );
+        tracing::info!("stopping: what was begun is brought to its end; once more to give up");
         stop.ask();
     }
 }

@@ -151,8 +151,8 @@ impl FaultSchedule {
             "UNPL" => 100 + self.below(1500),
             "OVER" => 1 + self.below(20),
             "LOST" => 1 + self.below(4),
-            // Now and then one too many for fetching alone.
-            _ => 1 + self.below(5),
+            // Now and then too many for fetching again, and even for a new link.
+            _ => 1 + self.below(12),
         };
         Fault::named(name, Some(number))
     }

@@ -141,7 +141,7 @@ fn serial_error(address: &Address, error: serialport::Error) -> HalError {
     };
     HalError::new(
         kind,
-        format!("the serial port {address} cannot be opened: {error}{advice}"),
+        format!("the serial port {address} cannot be opened{advice}"),
     )
     .caused_by(error)
 }
