@@ -23,16 +23,14 @@ const REPLIES: usize = 64 << 10;
 const FAREWELL: Duration = Duration::from_millis(500);
 
 /// Serves `stream` until its peer ends, or is hung up on.
-pub(super) fn serve(mut stream: TcpStream, mut peer: IngestPeer) {
-    if prepare(&stream).is_err() {
+pub(super) fn serve(stream: &TcpStream, mut peer: IngestPeer) {
+    if prepare(stream).is_err() {
         return;
     }
     // A peer that broke off needs no answer.
-    if let Ok(true) = exchange(&mut stream, &mut peer) {
-        hang_up(&mut stream);
+    if let Ok(true) = exchange(stream, &mut peer) {
+        hang_up(stream);
     }
-    // The listener has another handle, which would keep it open.
-    let _ = stream.shutdown(Shutdown::Both);
 }
 
 fn prepare(stream: &TcpStream) -> io::Result<()> {
@@ -43,7 +41,7 @@ fn prepare(stream: &TcpStream) -> io::Result<()> {
 }
 
 /// Answers messages; whether the peer still waits for something at the end.
-fn exchange(stream: &mut TcpStream, peer: &mut IngestPeer) -> io::Result<bool> {
+fn exchange(mut stream: &TcpStream, peer: &mut IngestPeer) -> io::Result<bool> {
     let mut bytes = vec![0; MAX_RECORD];
     let mut filled = 0;
     loop {
@@ -85,7 +83,7 @@ fn exchange(stream: &mut TcpStream, peer: &mut IngestPeer) -> io::Result<bool> {
 }
 
 /// Sends `answer` with others; whether it is the last.
-fn send(stream: &mut TcpStream, replies: &mut Vec<u8>, answer: Answer) -> io::Result<bool> {
+fn send(mut stream: &TcpStream, replies: &mut Vec<u8>, answer: Answer) -> io::Result<bool> {
     replies.extend(answer.bytes);
     if replies.len() >= REPLIES {
         stream.write_all(replies)?;
@@ -100,7 +98,7 @@ fn is_late(error: &io::Error) -> bool {
 
 /// Closes `stream` in such a way that the peer can read the last line: what it still sends is read and thrown away,
 /// for a moment. Bytes that nobody has read would break the connection off.
-fn hang_up(stream: &mut TcpStream) {
+fn hang_up(mut stream: &TcpStream) {
     let until = SystemClock.now().after(FAREWELL);
     if stream.shutdown(Shutdown::Write).is_err() || stream.set_read_timeout(Some(FAREWELL)).is_err()
     {
@@ -116,9 +114,9 @@ fn hang_up(stream: &mut TcpStream) {
 }
 
 /// Tells a peer who is not served why.
-pub(super) fn turn_away(mut stream: TcpStream, refusal: &Refusal) {
+pub(super) fn turn_away(mut stream: &TcpStream, refusal: &Refusal) {
     let line = format!("{refusal}\n");
-    if prepare(&stream).is_ok() && stream.write_all(line.as_bytes()).is_ok() {
+    if prepare(stream).is_ok() && stream.write_all(line.as_bytes()).is_ok() {
         // What it has sent would break the connection off; what it may send is not waited for.
         let _ = stream.shutdown(Shutdown::Write);
         let _ = stream.set_nonblocking(true);

@@ -4,7 +4,7 @@ use std::{
     io,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, TcpListener, TcpStream},
     sync::{
-        Arc,
+        Arc, Weak,
         atomic::{AtomicBool, Ordering},
     },
     thread::{self, JoinHandle},
@@ -89,7 +89,8 @@ impl Drop for IngestListener {
 
 /// A peer that is served.
 struct Served {
-    stream: TcpStream,
+    /// The thread has the stream, and closes it when it ends.
+    stream: Weak<TcpStream>,
     thread: JoinHandle<()>,
 }
 
@@ -116,7 +117,7 @@ fn accept(listener: &TcpListener, port: &IngestPort, stop: &AtomicBool) {
                 format!("{MAX_CONNECTIONS} programs are connected already; end one of them");
             let refusal = Refusal::new(Reason::Crowded, sentence);
             port.0.joiner().count(refusal.reason.counter());
-            connection::turn_away(stream, &refusal);
+            connection::turn_away(&stream, &refusal);
             continue;
         }
         match serve(stream, port, &ending) {
@@ -125,8 +126,10 @@ fn accept(listener: &TcpListener, port: &IngestPort, stop: &AtomicBool) {
         }
     }
     for one in &served {
-        // One that has ended already is no failure.
-        let _ = one.stream.shutdown(Shutdown::Both);
+        if let Some(stream) = one.stream.upgrade() {
+            // One that its peer has closed already is no failure.
+            let _ = stream.shutdown(Shutdown::Both);
+        }
     }
     for one in served {
         let _ = one.thread.join();
@@ -148,14 +151,19 @@ fn room(served: &mut Vec<Served>, ended: &Receiver<()>) -> bool {
 }
 
 fn serve(stream: TcpStream, port: &IngestPort, ending: &Sender<()>) -> io::Result<Served> {
-    let (own, peer, ending) = (stream.try_clone()?, port.connection(), ending.clone());
+    let stream = Arc::new(stream);
+    let (weak, peer, ending) = (Arc::downgrade(&stream), port.connection(), ending.clone());
     let work = move || {
-        connection::serve(own, peer);
+        connection::serve(&stream, peer);
+        drop(stream);
         // Full means that enough have said so.
         let _ = ending.try_send(());
     };
     let thread = thread::Builder::new()
         .name("ingest-peer".into())
         .spawn(work)?;
-    Ok(Served { stream, thread })
+    Ok(Served {
+        stream: weak,
+        thread,
+    })
 }

@@ -102,3 +102,52 @@ impl Pusher {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pusher_is_active_while_connected_and_two_seconds_after_its_last_record() {
+        let at = |ms| HostInstant::default().after(Duration::from_millis(ms));
+        let other = (2, 1);
+        let mut pusher = Pusher::new((1, 1), Some(7), at(0));
+        assert!(!pusher.gives_way(other, Some(8), at(60_000)));
+        assert!(pusher.gives_way(other, Some(7), at(0)));
+        assert!(pusher.gives_way((1, 2), Some(8), at(0)));
+        pusher.left(8);
+        assert!(!pusher.gives_way(other, Some(8), at(60_000)));
+        pusher.left(7);
+        pusher.heard(None, at(1000));
+        assert!(!pusher.gives_way(other, Some(8), at(2999)));
+        // Those without a connection are not told apart by it.
+        assert!(!pusher.gives_way(other, None, at(2999)));
+        assert!(pusher.gives_way(other, None, at(3000)));
+    }
+
+    #[test]
+    fn frames_are_remembered_for_a_while() {
+        let mut pusher = Pusher::new((1, 1), None, HostInstant::default());
+        assert_eq!(pusher.past(0), Past::Future);
+        let skipped: u64 = (10..200)
+            .step_by(2)
+            .map(|source| {
+                let skipped = pusher.begin(source);
+                pusher.close(source, source % 4 == 0);
+                skipped
+            })
+            .sum();
+        assert_eq!(skipped, 94);
+        let past = [199, 198, 196, 195, 10].map(|source| pusher.past(source));
+        assert_eq!(
+            past,
+            [
+                Past::Future,
+                Past::GivenUp,
+                Past::Whole,
+                Past::GivenUp,
+                Past::GivenUp
+            ]
+        );
+    }
+}
