@@ -70,17 +70,15 @@ class PusherTest(unittest.TestCase):
             begun = time.monotonic()
             with self.assertRaisesRegex(IngestError, message) as raised:
                 pusher.push(0, {"SRS": srs()})
-            self.assertLess(time.monotonic() - begun, 5)
+            self.assertLess(time.monotonic() - begun, 20)
             return raised.exception
 
-        with fake_daemon() as daemon, Pusher(daemon.address, timeout_s=0.3) as pusher:
+        with fake_daemon() as daemon, Pusher(daemon.address, timeout_s=0.5) as pusher:
             daemon.always = b'-200,"Execution error;no run is on"\n'
-            self.assertEqual(fails(pusher, "no run is on.*tried for 0.3 s").number, -200)
-            daemon.always = None
-            pusher.push(0, {"SRS": srs()})
-            pusher.begin()
+            self.assertEqual(fails(pusher, "no run is on.*tried for 0.5 s").number, -200)
+            pusher.close()
             daemon.silent = True
-            fails(pusher, "did not answer within 0.3 s")
+            fails(pusher, "did not answer within 0.5 s")
         fails(pusher, "no connection to the daemon at 127.0.0.1")
 
     def test_what_stays_refused_is_told(self) -> None:

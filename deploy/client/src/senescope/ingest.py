@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 import numpy.typing as npt
 
 from senescope import _wire
-from senescope._link import Link
+from senescope._link import Link, remaining
 
 Image = npt.NDArray[Any]
 T = TypeVar("T")
@@ -230,6 +230,7 @@ class Pusher:
         """Send all that waits; what is not acknowledged when it fails waits again."""
         flying: collections.deque[_Record] = collections.deque()
         pause_s, resting = _FIRST_PAUSE_S, False
+        refusal: tuple[int, str] | None = None
         try:
             while waiting or flying:
                 while waiting and len(flying) < _WINDOW and not resting:
@@ -238,11 +239,11 @@ class Pusher:
                 number, text = self._reply(link, until)
                 if number == 0:
                     flying.popleft()
-                    pause_s = _FIRST_PAUSE_S
+                    pause_s, refusal = _FIRST_PAUSE_S, None
                 elif number in _AGAIN:
                     # Those that are on their way will be answered alike.
                     waiting.append(flying.popleft())
-                    resting = True
+                    resting, refusal = True, (number, text)
                 elif number == _DAMAGED:
                     raise ConnectionError(text)
                 else:
@@ -250,15 +251,17 @@ class Pusher:
                     self._scan = None
                     raise IngestError(text, number)
                 if resting and not flying:
-                    if time.monotonic() + pause_s >= until:
-                        raise IngestError(f"{text} (tried for {self._timeout_s} s)", number)
-                    time.sleep(pause_s)
+                    time.sleep(min(pause_s, remaining(until)))
                     pause_s, resting = min(2 * pause_s, _LONGEST_PAUSE_S), False
-        except BaseException:
+        except BaseException as error:
             if flying:
                 # Answers to what is on its way would be taken for those to what comes next.
                 waiting.extendleft(reversed(flying))
                 self.close()
+            if isinstance(error, TimeoutError) and refusal is not None:
+                number, text = refusal
+                message = f"{text} (tried for {self._timeout_s} s)"
+                raise IngestError(message, number) from error
             raise
 
     def _send(self, link: Link, record: _Record, until: float) -> None:
