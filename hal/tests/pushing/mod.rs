@@ -42,7 +42,7 @@ pub(crate) fn config() -> IngestConfig {
 pub(crate) fn sample(boot: u64, frame: u32, row: u32, channel: u32, column: u32) -> u16 {
     let numbers = [boot as u32, frame, row, channel, column];
     let mixed = numbers.iter().fold(17_u32, |sum, number| {
-        sum.wrapping_mul(0x9e37_79b1).rotate_left(7) ^ number
+        (sum ^ number).wrapping_mul(0x9e37_79b1).rotate_left(7)
     });
     (mixed >> 5) as u16 % 4095
 }
