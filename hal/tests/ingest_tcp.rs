@@ -193,6 +193,8 @@ fn ten_thousand_connections_one_after_another() {
         if number % 100 == 0 {
             assert_eq!(client.ask(b"SYST:ERR?\n"), "0,\"No error\"\n", "{number}");
         }
+        client.stream.get_mut().shutdown(Shutdown::Write).unwrap();
+        assert!(client.rest().is_empty());
     }
     still_works(&mut board, &listener, 0);
     assert_eq!(board.counters()["connections_refused"], 0);
