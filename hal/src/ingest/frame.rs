@@ -2,6 +2,7 @@
 
 use super::{
     pusher::SessionId,
+    refusal::{Reason, Refusal},
     rows::{Line, Rows},
     setup::Scan,
 };
@@ -109,14 +110,35 @@ impl Frame {
         self.next as usize >= self.rows.len()
     }
 
+    /// Takes in what is new of `rows`, and says whether anything was.
+    ///
+    /// # Errors
+    /// When they contradict what is there; nothing of them is taken in then.
+    pub(super) fn take(&mut self, rows: &Rows<'_>, now: HostInstant) -> Result<bool, Refusal> {
+        let source = self.source;
+        if self.field != rows.header.field {
+            let sentence = format!(
+                "frame {source} is of field {} and this record of it of field {}",
+                self.field, rows.header.field
+            );
+            return Err(Refusal::new(Reason::Conflict, sentence));
+        }
+        if let Some(row) = self.contradicted(rows) {
+            let sentence = format!(
+                "row {row} of frame {source} came before with other samples; give every frame a number of its own"
+            );
+            return Err(Refusal::new(Reason::Conflict, sentence));
+        }
+        Ok(self.join(rows, now))
+    }
+
     /// The first row of which `rows` say something else than what is there.
-    pub(super) fn contradicted(&self, rows: &Rows<'_>) -> Option<usize> {
+    fn contradicted(&self, rows: &Rows<'_>) -> Option<usize> {
         let differs = |line: &Line<'_>| self.has(line) && !line.samples().eq(self.line(line));
         rows.lines().find(differs).map(|line| line.row)
     }
 
-    /// Takes in what is new of `rows`, and says whether anything was.
-    pub(super) fn join(&mut self, rows: &Rows<'_>, now: HostInstant) -> bool {
+    fn join(&mut self, rows: &Rows<'_>, now: HostInstant) -> bool {
         let before = self.missing;
         for line in rows.lines() {
             if self.has(&line) {

@@ -182,7 +182,10 @@ impl Joiner {
             frame.session == session && frame.source == source && frame.given_up.is_none()
         };
         if let Some(frame) = run.open.iter_mut().find(ours) {
-            return join(frame, &rows, now);
+            return Ok(match frame.take(&rows, now)? {
+                true => Taken::Accepted,
+                false => Taken::Known,
+            });
         }
         match pusher.past(source) {
             Past::Whole => return Ok(Taken::Known),
@@ -208,7 +211,7 @@ impl Joiner {
         }
         let samples = self.spare.pop().unwrap_or_default();
         let mut frame = Frame::new(session, &rows, &self.scan, samples, now);
-        frame.join(&rows, now);
+        frame.take(&rows, now)?;
         let earlier = |open: &Frame| open.session != session || open.source < source;
         let place = run.open.partition_point(earlier);
         run.open.insert(place, frame);
@@ -376,27 +379,4 @@ impl Run {
 
 fn no_run(sentence: &'static str) -> Refusal {
     Refusal::new(Reason::NoRun, sentence)
-}
-
-/// Adds `rows` to their frame.
-fn join(frame: &mut Frame, rows: &Rows<'_>, now: HostInstant) -> Result<Taken, Refusal> {
-    let source = frame.source;
-    if frame.field != rows.header.field {
-        let sentence = format!(
-            "frame {source} is of field {} and this record of it of field {}",
-            frame.field, rows.header.field
-        );
-        return Err(Refusal::new(Reason::Conflict, sentence));
-    }
-    if let Some(row) = frame.contradicted(rows) {
-        let sentence = format!(
-            "row {row} of frame {source} came before with other samples; give every frame a number of its own"
-        );
-        return Err(Refusal::new(Reason::Conflict, sentence));
-    }
-    Ok(if frame.join(rows, now) {
-        Taken::Accepted
-    } else {
-        Taken::Known
-    })
 }
