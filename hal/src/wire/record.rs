@@ -16,6 +16,8 @@ pub const MAGIC: [u8; 4] = *b"SNST";
 pub const VERSION: u16 = 1;
 /// Bytes of the header.
 pub const HEADER: usize = 64;
+/// Bytes from which the length of a record is known.
+const START: usize = 12;
 /// Bytes of the checksum.
 pub const CHECKSUM: usize = 4;
 /// Most bytes of samples in a record.
@@ -169,25 +171,11 @@ impl RecordHeader {
             needed,
         };
         let fixed: &[u8; HEADER] = record.first_chunk().ok_or(short(HEADER + CHECKSUM))?;
-        let mut fields = Fields(fixed);
-        let magic = fields.take();
-        if magic != MAGIC {
-            return Err(RecordError::Magic(magic));
-        }
-        let version = u16::from_le_bytes(fields.take());
-        if version != VERSION {
-            return Err(RecordError::Version(version));
-        }
-        let header = usize::from(u16::from_le_bytes(fields.take()));
-        let payload = u32::from_le_bytes(fields.take());
+        let (start, rest) = fixed.split_at(START);
+        let (header, payload) = Self::lengths(start)?.ok_or(short(HEADER + CHECKSUM))?;
+        let mut fields = Fields(rest);
         let field = |field, value| RecordError::Field { field, value };
-        if !(HEADER..=MAX_HEADER).contains(&header) {
-            return Err(field("length of the header", header as u64));
-        }
-        if payload as usize > MAX_PAYLOAD {
-            return Err(field("bytes of samples", u64::from(payload)));
-        }
-        let needed = header + payload as usize + CHECKSUM;
+        let needed = header + payload + CHECKSUM;
         match record.len() {
             found if found < needed => return Err(short(needed)),
             found if found > needed => return Err(RecordError::Long { found, needed }),
@@ -228,10 +216,45 @@ impl RecordHeader {
             ticks_first_row: u64::from_le_bytes(fields.take()),
         };
         strip.validate()?;
-        if strip.payload() != payload as usize {
-            return Err(field("bytes of samples", u64::from(payload)));
+        if strip.payload() != payload {
+            return Err(field("bytes of samples", payload as u64));
         }
         Ok((strip, &covered[header..]))
+    }
+
+    /// Bytes of the record that begins with `start`, at most [`MAX_RECORD`], or `None` when more bytes are needed
+    /// to tell.
+    ///
+    /// # Errors
+    /// When no bytes that could follow make it a record that is read.
+    pub fn length(start: &[u8]) -> Result<Option<usize>, RecordError> {
+        let lengths = Self::lengths(start)?;
+        Ok(lengths.map(|(header, payload)| header + payload + CHECKSUM))
+    }
+
+    /// Bytes of the header and of the samples.
+    fn lengths(start: &[u8]) -> Result<Option<(usize, usize)>, RecordError> {
+        let Some(start) = start.first_chunk::<START>() else {
+            return Ok(None);
+        };
+        let mut fields = Fields(start);
+        let magic = fields.take();
+        if magic != MAGIC {
+            return Err(RecordError::Magic(magic));
+        }
+        let [version, header] = [fields.take(), fields.take()].map(u16::from_le_bytes);
+        if version != VERSION {
+            return Err(RecordError::Version(version));
+        }
+        let payload = u32::from_le_bytes(fields.take());
+        let field = |field, value| RecordError::Field { field, value };
+        if !(HEADER..=MAX_HEADER).contains(&usize::from(header)) {
+            return Err(field("length of the header", u64::from(header)));
+        }
+        if payload as usize > MAX_PAYLOAD {
+            return Err(field("bytes of samples", u64::from(payload)));
+        }
+        Ok(Some((usize::from(header), payload as usize)))
     }
 
     fn validate(&self) -> Result<(), RecordError> {
@@ -322,6 +345,10 @@ mod tests {
                 .map(|pair| u16::from_le_bytes([pair[0], pair[1]]))
                 .collect();
             prop_assert_eq!(samples, strip.1);
+            for cut in 0..bytes.len() {
+                let length = (cut >= START).then_some(bytes.len());
+                prop_assert_eq!(RecordHeader::length(&bytes[..cut]), Ok(length));
+            }
         }
 
         #[test]
