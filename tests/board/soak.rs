@@ -47,7 +47,7 @@ impl Faults {
 #[test]
 fn ten_thousand_strips_with_every_fault_are_accounted_for() {
     let mut board = Emulator::on_pty(&["--fault-seed", "5", "--speed", "20", "--ring", "64"]);
-    board.config.reopen_for = Duration::from_millis(1500);
+    board.config.reopen_for = Duration::from_millis(800);
     let faults = Arc::new(Mutex::new(Faults::default()));
     let (log, noted) = (board.log(), Arc::clone(&faults));
     let reader = std::thread::spawn(move || log.for_each(|line| noted.lock().unwrap().note(&line)));
