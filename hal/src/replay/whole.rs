@@ -1,0 +1,111 @@
+//! Whether everything that the files of a source tell of is in them, and how one source follows another.
+
+use std::time::Duration;
+
+use super::{
+    file::TiffFile,
+    plane::Rule,
+    source::{Frame, ReplaySource},
+};
+use crate::{ChannelInfo, HalError};
+
+/// A place where the numbers of two frames that follow each other do not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Jump {
+    /// Number of the frame before.
+    pub(crate) from: u64,
+    /// Number of the frame behind.
+    pub(crate) to: u64,
+    /// Frames between them; 0 when the numbers run backwards.
+    pub(crate) skipped: u64,
+}
+
+impl ReplaySource {
+    /// What is missing of what the files tell of, as a clause; `None` when nothing is.
+    ///
+    /// Of every plane it is seen that its bytes are in the file; the last frame is decoded, as the first was
+    /// when the source was opened.
+    ///
+    /// # Errors
+    /// When a file is gone.
+    pub(crate) fn missing(&mut self) -> Result<Option<String>, HalError> {
+        for channel in &self.channels {
+            let mut planes = channel.planes.iter();
+            if let Some(frame) = planes.position(|(_, plane)| plane.is_none()) {
+                let name = &channel.info.name;
+                return Ok(Some(format!(
+                    "frame {frame} has no plane of the channel {name}"
+                )));
+            }
+        }
+        for file in self.files.all() {
+            let name = file.path.display();
+            if let Some(missing) = file.raw.map(|raw| raw.missing).filter(|count| *count > 0) {
+                return Ok(Some(format!("{name} ends {missing} planes too early")));
+            }
+            let mut open = TiffFile::open(&file.path)?;
+            for (number, page) in file.pages.iter().enumerate() {
+                if !open.holds(page)? {
+                    return Ok(Some(format!(
+                        "{name} ends before the samples of its page {number}"
+                    )));
+                }
+            }
+        }
+        let selected: Vec<usize> = (0..self.channels.len()).collect();
+        let mut frame = Frame::default();
+        self.decode(self.frames.saturating_sub(1), &selected, &mut frame)?;
+        Ok(frame.planes.into_iter().find_map(|plane| plane.failure))
+    }
+
+    /// How long the files must have been quiet before they can be taken as finished, when their writer says that
+    /// frames follow each other at a fixed time and not that the last was the last.
+    pub(crate) fn quiet_before_end(&self) -> Option<Duration> {
+        let recorded = self
+            .recorded
+            .as_ref()
+            .filter(|recorded| !recorded.finished)?;
+        recorded.period.map(|period| period.saturating_mul(2))
+    }
+
+    /// The jumps in the numbers that the writer gave to the frames.
+    pub(crate) fn jumps(&self) -> Vec<Jump> {
+        let Some(recorded) = &self.recorded else {
+            return Vec::new();
+        };
+        let step = recorded.step.max(1);
+        let pairs = recorded.frames.iter().zip(recorded.frames.iter().skip(1));
+        pairs
+            .map(|(before, behind)| (before.number, behind.number))
+            .filter(|(from, to)| *to != from.saturating_add(step))
+            .map(|(from, to)| Jump {
+                from,
+                to,
+                skipped: (to.saturating_sub(from) / step).saturating_sub(1),
+            })
+            .collect()
+    }
+
+    /// Nanoseconds from the begin of the first frame to that of frame `index`, as its writer noted them.
+    pub(crate) fn started_ns(&self, index: usize) -> Option<u64> {
+        let frames = &self.recorded.as_ref()?.frames;
+        let first = frames.first()?.started_ns?;
+        frames.get(index)?.started_ns?.checked_sub(first)
+    }
+
+    /// By which rules its samples become counts, channel by channel.
+    pub(crate) fn rules(&self) -> Vec<Rule> {
+        self.channels.iter().map(|channel| channel.rule).collect()
+    }
+
+    /// Takes the rules and scales of another source for the channels whose rule comes from the range of their
+    /// samples, so that counts of both can be compared.
+    pub(crate) fn follow(&mut self, rules: &[Rule], infos: &[ChannelInfo]) {
+        for (channel, (rule, info)) in self.channels.iter_mut().zip(rules.iter().zip(infos)) {
+            if channel.ranged {
+                channel.rule = *rule;
+                (channel.info.scale, channel.info.offset) = (info.scale, info.offset);
+            }
+        }
+    }
+}
