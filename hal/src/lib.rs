@@ -15,6 +15,7 @@ mod channel;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 mod error;
+pub mod folder;
 pub mod ome;
 mod pool;
 pub mod replay;

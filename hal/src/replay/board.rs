@@ -14,9 +14,6 @@ use crate::{
     ReadEvent, RunId, RunSummary, ScanActual, ScanRequest, StripBuffer, SystemClock, Wake,
 };
 
-/// Time a pixel by which a recording without a dwell time is paced.
-const NOMINAL_DWELL_NS: u64 = 20_000;
-
 /// How fast a recording is given.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum ReplaySpeed {
@@ -79,13 +76,6 @@ impl ReplayBoard {
         })
     }
 
-    fn line_ns(&self) -> u64 {
-        let dwell = self.source.dwell_ns().unwrap_or(NOMINAL_DWELL_NS);
-        self.source
-            .line_period_ns()
-            .unwrap_or(dwell.saturating_mul(u64::from(self.source.width())))
-    }
-
     fn scan(&self) -> Result<&Scan, HalError> {
         self.scan.as_ref().ok_or_else(|| {
             HalError::new(
@@ -142,7 +132,7 @@ impl Board for ReplayBoard {
             .frames
             .and_then(|frames| usize::try_from(frames).ok())
             .unwrap_or(0);
-        let line_ns = self.line_ns();
+        let line_ns = setup::line_ns(&self.source);
         self.scan = Some(Scan {
             actual: actual.clone(),
             selected,
