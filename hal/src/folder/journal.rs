@@ -265,3 +265,6 @@ fn unwritable(path: &Path, error: io::Error) -> HalError {
     );
     HalError::new(ErrorKind::Io, message).caused_by(error)
 }
+
+#[cfg(test)]
+mod tests;
