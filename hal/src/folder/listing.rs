@@ -46,14 +46,14 @@ impl Directory {
         &self.path
     }
 
-    /// Gives the names of all entries to `visit`.
+    /// Gives the names of all entries to `visit`, and says how many are not UTF-8 and were passed over.
     ///
     /// # Errors
     /// `Disconnected` when the directory is gone; `Request` when it has too many entries; that of `visit`.
     pub(crate) fn list(
         &self,
         mut visit: impl FnMut(&str) -> Result<(), HalError>,
-    ) -> Result<(), HalError> {
+    ) -> Result<u64, HalError> {
         let gone = |error: io::Error| {
             let message = format!(
                 "the folder {} is gone ({error}); see that its disk or share is there and start again",
@@ -68,6 +68,7 @@ impl Directory {
             );
             return Err(HalError::new(ErrorKind::Disconnected, message));
         }
+        let mut unreadable = 0;
         for (number, entry) in fs::read_dir(&self.path).map_err(gone)?.enumerate() {
             if number >= MAX_LISTED {
                 let message = format!(
@@ -76,13 +77,13 @@ impl Directory {
                 );
                 return Err(HalError::new(ErrorKind::Request, message));
             }
-            // A name that is not UTF-8 is no name of any pattern.
             let Ok(name) = entry.map_err(gone)?.file_name().into_string() else {
+                unreadable += 1;
                 continue;
             };
             visit(&name)?;
         }
-        Ok(())
+        Ok(unreadable)
     }
 
     /// The stamp of the file called `name`; `None` when there is no file, or none that may be looked at.

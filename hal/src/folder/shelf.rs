@@ -64,6 +64,8 @@ pub(crate) struct Shelf {
     companions: BTreeSet<String>,
     /// Names that were told to be those of two channels.
     ambiguous: BTreeSet<String>,
+    /// Names that are not UTF-8 were told.
+    unreadable: bool,
 }
 
 impl Shelf {
@@ -80,6 +82,7 @@ impl Shelf {
             waiting: BTreeMap::new(),
             companions: BTreeSet::new(),
             ambiguous: BTreeSet::new(),
+            unreadable: false,
         })
     }
 
@@ -95,7 +98,7 @@ impl Shelf {
         let mut before = mem::take(&mut self.waiting);
         let (directory, waiting) = (&self.directory, &mut self.waiting);
         let (names, companions, ambiguous) = (&self.names, &self.companions, &mut self.ambiguous);
-        directory.list(|name| {
+        let unreadable = directory.list(|name| {
             let role = match names.role(name) {
                 Ok(Some(role)) => role,
                 Ok(None) if companions.contains(name) => Role::Companion,
@@ -129,7 +132,15 @@ impl Shelf {
                 return Err(HalError::new(ErrorKind::Request, message));
             }
             Ok(())
-        })
+        })?;
+        if unreadable > 0 && !mem::replace(&mut self.unreadable, true) {
+            tracing::warn!(
+                "{} names in {} are not UTF-8; such files are never taken",
+                unreadable,
+                self.directory.path().display()
+            );
+        }
+        Ok(())
     }
 
     /// What may be given `now`. Files that are `taken` were given, and are not given again.

@@ -1,6 +1,6 @@
 //! A recording as a board: pulled, at the pace of the scan or as fast as it is read.
 
-use std::{path::Path, time::Duration};
+use std::{collections::BTreeMap, path::Path, time::Duration};
 
 use crossbeam_channel::Receiver;
 
@@ -52,6 +52,7 @@ pub struct ReplayBoard {
     run: Run,
     frame: Frame,
     wake: (Wake, Receiver<()>),
+    frames_skipped: u64,
 }
 
 impl ReplayBoard {
@@ -67,6 +68,7 @@ impl ReplayBoard {
             return Err(HalError::new(ErrorKind::Request, message));
         }
         Ok(Self {
+            frames_skipped: source.skipped_frames(),
             source,
             speed,
             scan: None,
@@ -222,6 +224,11 @@ impl Board for ReplayBoard {
 
     fn interrupter(&self) -> Box<dyn Interrupter> {
         self.wake.0.clone_box()
+    }
+
+    /// Frames that the recording lacks, by the numbers of those that it has.
+    fn counters(&self) -> BTreeMap<&'static str, u64> {
+        BTreeMap::from([("frames_skipped", self.frames_skipped)])
     }
 }
 

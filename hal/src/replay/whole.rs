@@ -9,17 +9,6 @@ use super::{
 };
 use crate::{ChannelInfo, HalError};
 
-/// A place where the numbers of two frames that follow each other do not.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Jump {
-    /// Number of the frame before.
-    pub(crate) from: u64,
-    /// Number of the frame behind.
-    pub(crate) to: u64,
-    /// Frames between them; 0 when the numbers run backwards.
-    pub(crate) skipped: u64,
-}
-
 impl ReplaySource {
     /// What is missing of what the files tell of, as a clause; `None` when nothing is.
     ///
@@ -68,22 +57,28 @@ impl ReplaySource {
         recorded.period.map(|period| period.saturating_mul(2))
     }
 
-    /// The jumps in the numbers that the writer gave to the frames.
-    pub(crate) fn jumps(&self) -> Vec<Jump> {
+    /// How many frames the writer did not save, by the numbers that it gave to the others. Jumps are told in the
+    /// log; numbers that run backwards are jumps that lack no frame.
+    pub(crate) fn skipped_frames(&self) -> u64 {
         let Some(recorded) = &self.recorded else {
-            return Vec::new();
+            return 0;
         };
         let step = recorded.step.max(1);
-        let pairs = recorded.frames.iter().zip(recorded.frames.iter().skip(1));
-        pairs
-            .map(|(before, behind)| (before.number, behind.number))
-            .filter(|(from, to)| *to != from.saturating_add(step))
-            .map(|(from, to)| Jump {
-                from,
-                to,
-                skipped: (to.saturating_sub(from) / step).saturating_sub(1),
-            })
-            .collect()
+        let numbers = || recorded.frames.iter().map(|frame| frame.number);
+        let jumps = || {
+            let pairs = numbers().zip(numbers().skip(1));
+            pairs.filter(|(from, to)| *to != from.saturating_add(step))
+        };
+        let skipped = |(from, to): (u64, u64)| (to.saturating_sub(from) / step).saturating_sub(1);
+        let total = jumps().map(skipped).sum();
+        if let (Some((from, to)), Some(file)) = (jumps().next(), self.files.all().next()) {
+            tracing::warn!(
+                "{}: frame {to} follows frame {from}; such jumps: {}, frames that were not saved: {total}",
+                file.path.display(),
+                jumps().count()
+            );
+        }
+        total
     }
 
     /// Nanoseconds from the begin of the first frame to that of frame `index`, as its writer noted them.

@@ -52,7 +52,10 @@ fn child() {
             "{name} {} {} {}\n",
             source.index, seen.firsts[0], source.maybe_repeated
         );
+        // Work before and behind the line, so that a kill comes on either side of it.
+        pause(Duration::from_micros(700));
         lines.write_all(line.as_bytes()).unwrap();
+        pause(Duration::from_micros(700));
         reader.session.acknowledge(seen.frame).unwrap();
     }
 }
@@ -84,7 +87,7 @@ fn killed_at_any_moment_it_misses_nothing() {
         let before = lines().len();
         let until = SystemClock.now().after(Duration::from_secs(20));
         let at_once = draws.below(6) == 0;
-        for _ in 0..1 + draws.below(8) {
+        for _ in 0..1 + draws.below(4) {
             if written < FILES {
                 fs::write(
                     data.join(format!("{written:03}.tif")),

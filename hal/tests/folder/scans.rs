@@ -1,9 +1,9 @@
 //! What a scan is, what it refuses, and how runs follow each other.
 
-use std::{fs, sync::Arc, thread, time::Duration};
+use std::{fs, path::Path, sync::Arc, thread, time::Duration};
 
 use senescope_hal::{
-    Board, Clock, ErrorKind, ReadEvent, ScanRequest, Session, State, SystemClock,
+    Board, ChannelInfo, Clock, ErrorKind, ReadEvent, ScanRequest, Session, State, SystemClock,
     folder::{FolderBoard, FolderConfig},
 };
 
@@ -244,4 +244,39 @@ fn a_folder_in_place_of_another_is_not_it() {
     };
     assert_eq!(error.kind(), ErrorKind::Disconnected);
     assert_eq!(session.state(), State::Fault);
+}
+
+/// Counts of two files of floating point stand for the same values, though each has a range of its own.
+#[test]
+fn floating_point_goes_by_the_range_of_the_first_file() {
+    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
+    let names = ["plain-f4-le.tif", "plain-f4-be.tif"];
+    let folder = tempfile::tempdir().unwrap();
+    let value = |info: &ChannelInfo, count: u16| info.scale * f64::from(count) + info.offset;
+    let mut values = Vec::new();
+    for name in names {
+        // By itself, and so by its own range.
+        let alone = tempfile::tempdir().unwrap();
+        fs::copy(golden.join(name), alone.path().join(name)).unwrap();
+        let mut reader = Reader::start(config(alone.path()));
+        let info = reader.actual.channels[0].clone();
+        values.push((info.clone(), value(&info, reader.take().firsts[0])));
+    }
+    assert_ne!(values[0].0.scale, values[1].0.scale);
+    fs::copy(golden.join(names[0]), folder.path().join("a.tif")).unwrap();
+    let mut reader = Reader::start(config(folder.path()));
+    let info = reader.actual.channels[0].clone();
+    assert!((value(&info, reader.take().firsts[0]) - values[0].1).abs() <= info.scale);
+    while reader.within(crate::LULL).is_some() {}
+    fs::copy(golden.join(names[1]), folder.path().join("b.tif")).unwrap();
+    let count = reader.take().firsts[0];
+    assert!(
+        count < u16::MAX,
+        "choose files whose first sample is in both ranges"
+    );
+    let found = value(&info, count);
+    assert!(
+        (found - values[1].1).abs() <= info.scale + values[1].0.scale,
+        "{found} {values:?}"
+    );
 }

@@ -8,6 +8,12 @@ use crate::{LULL, Reader, config, pause, tiff::plain};
 
 const SET: [&str; 3] = ["set-SRS.ome.tif", "set-TPEF.ome.tif", "set-TRANS.ome.tif"];
 
+fn copy_into(folder: &Path, name: &str) {
+    let part = folder.join(format!("{name}.part"));
+    fs::copy(golden().join(name), &part).unwrap();
+    fs::rename(part, folder.join(name)).unwrap();
+}
+
 fn golden() -> std::path::PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden")
 }
@@ -78,12 +84,12 @@ fn a_set_that_lacks_a_file_is_counted_once_and_comes_when_it_is_whole() {
         reader.take();
     }
     for name in &SET[1..] {
-        fs::copy(golden().join(name), path.join(name)).unwrap();
+        copy_into(path, name);
     }
     reader.wait_for("files_incomplete", 2);
     reader.rests();
     assert_eq!(reader.count("files_incomplete"), 2);
-    fs::copy(golden().join(SET[0]), path.join(SET[0])).unwrap();
+    copy_into(path, SET[0]);
     for _ in 0..frames() {
         assert_eq!(reader.take().source.path, path.join(SET[0]));
     }
