@@ -11,14 +11,14 @@ use super::{
     expect::Expect,
     intake::{Intake, Next, Opened},
     ledger::{FrameSource, FrameSources},
+    run::Run,
     unit::Unit,
 };
 use crate::{
-    Board, Capabilities, ChannelInfo, Clock, ErrorKind, HalError, HostInstant, Identity,
-    Interrupter, Pacing, ReadEvent, RunId, RunSummary, ScanActual, ScanRequest, StripBuffer,
-    SystemClock, Wake,
+    Board, Capabilities, ChannelInfo, ChannelName, Clock, ErrorKind, HalError, HostInstant,
+    Identity, Interrupter, Pacing, ReadEvent, RunId, RunSummary, ScanActual, ScanRequest,
+    StripBuffer, SystemClock, Wake,
     replay::{
-        cut::{Cut, FramePlace},
         limits::MAX_EDGE,
         setup::{self, CLOCK_HZ},
         source::{Frame, ReplaySource},
@@ -30,29 +30,6 @@ struct Scan {
     expect: Expect,
     /// Indices of the enabled channels in the files.
     selected: Vec<usize>,
-}
-
-/// The unit of which frames are given.
-struct Open {
-    source: ReplaySource,
-    /// Index of its next frame.
-    next: usize,
-    /// Ticks at the begin of the frame with which it was begun, and that frame's own time.
-    ticks: u64,
-    started_ns: u64,
-    line_ns: u64,
-}
-
-struct Run {
-    cut: Cut,
-    stopped: bool,
-    /// Index of the present frame in the run.
-    frame: u64,
-    open: Option<Open>,
-    /// The present frame is decoded, and is at this place.
-    place: Option<FramePlace>,
-    /// Ticks behind the last row that was given.
-    ticks: u64,
 }
 
 /// A [`Board`] that gives the frames of the files that appear in a directory. See the module for its contract.
@@ -169,38 +146,16 @@ impl FolderBoard {
         let (Some(scan), Some(run)) = (&self.scan, &mut self.run) else {
             return Err(not_armed());
         };
-        if let Some(open) = &mut run.open {
-            let index = open.next;
-            let decoded = open.source.decode(index, &scan.selected, &mut self.frame);
-            match decoded {
-                Ok(()) => {
-                    let noted = open.source.started_ns(index);
-                    let noted = noted.map(|ns| {
-                        open.ticks
-                            .saturating_add(ns.saturating_sub(open.started_ns))
-                    });
-                    // A clock that was set back must not turn device time round.
-                    let ticks = noted.map_or(run.ticks, |noted| noted.max(run.ticks));
-                    run.place = Some(FramePlace {
-                        frame: run.frame,
-                        ticks,
-                        line_ticks: open.line_ns,
-                    });
-                    let lines = u64::from(scan.actual.height);
-                    run.ticks = ticks.saturating_add(lines.saturating_mul(open.line_ns));
-                    open.next += 1;
-                    if open.next >= open.source.frames() {
-                        run.open = None;
-                    }
-                    self.intake.sources.ledger().begin_frame();
-                    return Ok(Step::Frame);
-                }
-                Err(error) => {
-                    tracing::warn!("the rest of a file is not given, it went away: {error}");
-                    run.open = None;
-                    self.intake.counts.incomplete += 1;
-                    self.intake.sources.ledger().leave();
-                }
+        match run.decode(scan.actual.height, &scan.selected, &mut self.frame) {
+            Ok(true) => {
+                self.intake.sources.ledger().begin_frame();
+                return Ok(Step::Frame);
+            }
+            Ok(false) => {}
+            Err(error) => {
+                tracing::warn!("the rest of a file is left to the next run: {error}");
+                self.intake.counts.incomplete += 1;
+                self.intake.sources.ledger().leave();
             }
         }
         match self.intake.next(Some(&scan.expect))? {
@@ -226,11 +181,16 @@ impl FolderBoard {
         let files = unit.files.len() as u64;
         intake.counts.taken += files;
         intake.counts.repeated += if begun.is_some() { files } else { 0 };
-        let replaced = unit
-            .files
-            .iter()
-            .filter(|file| intake.journal.knows(&file.name));
-        intake.counts.replaced += replaced.count() as u64;
+        let known = |name: &str| intake.journal.knows(name);
+        let replaced = unit.files.iter().filter(|file| known(&file.name)).count();
+        if replaced > 0 {
+            tracing::info!(
+                "{} was given before, has changed, and is given as a new file; if its writer had only paused, let files \
+                 settle for longer",
+                unit.name()
+            );
+        }
+        intake.counts.replaced += replaced as u64;
         intake.counts.frames_skipped += source.skipped_frames();
         // Not worth the wait for the disk: without it a repeated frame is only not marked as such.
         let entry = Entry::Begun {
@@ -239,13 +199,7 @@ impl FolderBoard {
             frames: first,
         };
         intake.journal.write(&[entry], false)?;
-        run.open = Some(Open {
-            next: first as usize,
-            ticks: run.ticks,
-            started_ns: source.started_ns(first as usize).unwrap_or(0),
-            line_ns: setup::line_ns(&source),
-            source,
-        });
+        run.open(source, first as usize);
         let mut ledger = intake.sources.ledger();
         ledger.begin(unit, run.frame, first, frames, begun.is_some());
         Ok(())
@@ -263,10 +217,24 @@ impl Board for FolderBoard {
         }
     }
 
-    /// Before a file was seen: the limits of this program, and the channels that are configured.
+    /// The sizes that this program can read, and the channels of the scan; before one is set up, those that are
+    /// configured.
     fn capabilities(&self) -> Capabilities {
-        let can = Capabilities {
-            channels: Vec::new(),
+        let channels = match &self.scan {
+            Some(scan) => scan.actual.channels.clone(),
+            None => {
+                let config = &self.intake.config;
+                let mapped = config.channels.iter().map(|map| &map.name);
+                let names: Vec<&ChannelName> = match config.wanted.is_empty() {
+                    true => mapped.collect(),
+                    false => config.wanted.iter().collect(),
+                };
+                let info = |name: &ChannelName| ChannelInfo::counts(name.clone(), 16);
+                names.into_iter().map(info).collect()
+            }
+        };
+        Capabilities {
+            channels,
             width: 1..=MAX_EDGE,
             height: 1..=MAX_EDGE,
             dwell_ns: None,
@@ -276,27 +244,6 @@ impl Board for FolderBoard {
             link_bytes_per_s: None,
             retransmit_depth: 0,
             pacing: Pacing::Pulled,
-        };
-        let Some(Scan { actual, .. }) = &self.scan else {
-            let config = &self.intake.config;
-            let mapped = config.channels.iter().map(|map| &map.name);
-            let names = match config.wanted.is_empty() {
-                true => mapped.cloned().collect(),
-                false => config.wanted.clone(),
-            };
-            let channels = names.into_iter().map(|name| ChannelInfo::counts(name, 16));
-            return Capabilities {
-                channels: channels.collect(),
-                ..can
-            };
-        };
-        Capabilities {
-            channels: actual.channels.clone(),
-            width: actual.width..=actual.width,
-            height: actual.height..=actual.height,
-            dwell_ns: actual.dwell_ns.map(|dwell| dwell..=dwell),
-            strip_rows: 1..=actual.height,
-            ..can
         }
     }
 
@@ -339,14 +286,7 @@ impl Board for FolderBoard {
         }
         self.intake.rewind();
         let id = RunId::random();
-        self.run = Some(Run {
-            cut: Cut::new(id),
-            stopped: false,
-            frame: 0,
-            open: None,
-            place: None,
-            ticks: 0,
-        });
+        self.run = Some(Run::new(id));
         let _ = self.wake.1.try_recv();
         Ok(id)
     }

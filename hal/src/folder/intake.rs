@@ -76,6 +76,8 @@ enum Not {
     Complete(String),
     /// It can be read and is not of this scan.
     Fitting(String),
+    /// It may still grow until then, though it can be read.
+    Before(HostInstant),
     /// It belongs to a set that was not known.
     Planned,
 }
@@ -166,11 +168,20 @@ impl Intake {
             Ok(source) => return Ok(Next::Unit(Box::new(Opened { unit, source }))),
             Err(Not::Planned) => self.plan(SystemClock.now()),
             Err(Not::Complete(why)) => {
+                // What changed meanwhile, or went away, is seen at the next look.
+                if !self.shelf.is_unchanged(&unit) {
+                    self.notice();
+                    return Ok(Next::Again);
+                }
                 let (now, poll) = (SystemClock.now(), self.config.poll);
                 match self.shelf.postpone(&unit, now, poll, &why) {
                     Some(again) => self.next_look = self.next_look.min(again),
                     None => self.counts.incomplete += unit.files.len() as u64,
                 }
+            }
+            Err(Not::Before(instant)) => {
+                self.shelf.defer(&unit, instant);
+                self.next_look = self.next_look.min(instant);
             }
             Err(Not::Fitting(why)) => self.refuse(&unit, why)?,
         }
@@ -259,12 +270,12 @@ impl Intake {
             Ok(Some(why)) => return incomplete(why),
             Err(error) => return incomplete(error.to_string()),
         }
-        let quiet = self
-            .shelf
-            .settled_since(unit)
-            .map(|since| SystemClock.now().since(since));
-        if quiet < source.quiet_before_end() {
-            return incomplete("its acquisition may still go on".to_owned());
+        let since = self.shelf.settled_since(unit);
+        if let Some((since, quiet)) = since.zip(source.quiet_before_end()) {
+            let instant = since.after(quiet);
+            if SystemClock.now() < instant {
+                return Ok(Err(Not::Before(instant)));
+            }
         }
         if !self.shelf.is_unchanged(unit) {
             return incomplete("it changed while it was read".to_owned());

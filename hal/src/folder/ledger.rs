@@ -2,13 +2,14 @@
 
 use std::{
     collections::{HashMap, VecDeque},
+    mem,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use super::{
     entry::Entry,
-    limits::MAX_REMEMBERED,
+    limits::{MAX_REMEMBERED, MAX_WAITING},
     unit::{Stamp, Unit},
 };
 
@@ -89,6 +90,12 @@ impl Given {
         (self.first_frame..self.first_frame + self.begun).contains(&frame)
     }
 
+    /// Frames of the unit that were used when all of the run up to `frame` were; of those that were given whole.
+    fn used(&self, frame: u64) -> u64 {
+        let used = frame.saturating_sub(self.first_frame).saturating_add(1);
+        self.written.max(self.first_index + used.min(self.given))
+    }
+
     fn is_done(&self) -> bool {
         self.written >= self.frames
     }
@@ -134,6 +141,12 @@ impl Ledger {
         while self.units.len() >= MAX_REMEMBERED && self.units.front().is_some_and(Given::is_over) {
             self.units.pop_front();
         }
+        // A consumer that acknowledges nothing gets the oldest again.
+        if self.units.len() >= MAX_WAITING
+            && let Some(oldest) = self.units.pop_front()
+        {
+            self.release(&oldest.unit);
+        }
         self.units.push_back(Given {
             unit,
             first_frame,
@@ -170,57 +183,46 @@ impl Ledger {
 
     /// What is to be written down when all frames up to `frame` were used.
     pub(crate) fn entries(&self, frame: u64) -> Vec<Entry> {
-        let used = self.used(frame);
-        used.map(|(given, written)| {
-            if written >= given.frames {
-                Entry::Done {
-                    files: given.unit.files.to_vec(),
-                }
-            } else {
-                Entry::Begun {
-                    file: given.unit.name().to_owned(),
-                    unit: given.unit.id(),
-                    frames: written,
-                }
-            }
-        })
-        .collect()
+        let units = self.units.iter();
+        let units = units.take_while(|given| given.first_frame <= frame);
+        let entry = |given: &Given| match given.used(frame) {
+            used if used >= given.frames => Entry::Done {
+                files: given.unit.files.to_vec(),
+            },
+            used => Entry::Begun {
+                file: given.unit.name().to_owned(),
+                unit: given.unit.id(),
+                frames: used,
+            },
+        };
+        units
+            .filter(|given| given.used(frame) > given.written)
+            .map(entry)
+            .collect()
     }
 
     /// Notes that those entries were written down.
     pub(crate) fn written(&mut self, frame: u64) {
-        let used: Vec<(u64, u64)> = self
-            .used(frame)
-            .map(|(given, written)| (given.first_frame, written))
-            .collect();
-        for (first_frame, written) in used {
-            let mut units = self.units.iter_mut();
-            let Some(given) = units.find(|given| given.first_frame == first_frame) else {
-                continue;
-            };
-            given.written = written;
-            if given.is_done() {
-                for file in given.unit.files.iter() {
-                    if self.taken.get(&file.name) == Some(&file.stamp) {
-                        self.taken.remove(&file.name);
-                    }
-                }
+        let mut done = Vec::new();
+        for given in self
+            .units
+            .iter_mut()
+            .take_while(|given| given.first_frame <= frame)
+        {
+            let used = given.used(frame);
+            let before = mem::replace(&mut given.written, used);
+            if before < given.written && given.is_done() {
+                done.push(given.unit.clone());
             }
         }
+        done.iter().for_each(|unit| self.release(unit));
     }
 
-    /// Units of which more was used than is written down, and how much.
-    fn used(&self, frame: u64) -> impl Iterator<Item = (&Given, u64)> {
-        let units = self
-            .units
-            .iter()
-            .take_while(move |given| given.first_frame <= frame);
-        units.filter_map(move |given| {
-            let used = (frame - given.first_frame)
-                .saturating_add(1)
-                .min(given.given);
-            let written = given.first_index + used;
-            (written > given.written).then_some((given, written))
-        })
+    fn release(&mut self, unit: &Unit) {
+        for file in unit.files.iter() {
+            if self.has_taken(&file.name, file.stamp) {
+                self.taken.remove(&file.name);
+            }
+        }
     }
 }

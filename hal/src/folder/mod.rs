@@ -51,6 +51,7 @@ mod ledger;
 mod limits;
 mod listing;
 mod names;
+mod run;
 mod shelf;
 mod unit;
 

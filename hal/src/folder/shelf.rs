@@ -230,6 +230,13 @@ impl Shelf {
         Some(file.again)
     }
 
+    /// Notes that `unit` is not to be tried before `instant`.
+    pub(crate) fn defer(&mut self, unit: &Unit, instant: HostInstant) {
+        if let Some(file) = self.waiting.get_mut(unit.name()) {
+            file.again = instant;
+        }
+    }
+
     /// Notes that the files `set` are one unit. Says whether there are others than the one in which that is written.
     ///
     /// # Errors
