@@ -104,3 +104,64 @@ impl ReplaySource {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, path::Path};
+
+    use super::*;
+    use crate::replay::ReplayRequest;
+
+    /// All counts of a file that is complete; `None` for one that is not.
+    fn complete(path: &Path) -> Option<Vec<Vec<u16>>> {
+        let mut source = ReplaySource::open(&ReplayRequest {
+            paths: vec![path.to_owned()],
+            pixel_size_um: Some(0.5),
+            ..ReplayRequest::default()
+        })
+        .ok()?;
+        if source.missing().unwrap().is_some() {
+            return None;
+        }
+        let selected: Vec<usize> = (0..source.channels.len()).collect();
+        let mut counts = Vec::new();
+        for index in 0..source.frames {
+            let mut frame = Frame::default();
+            source.decode(index, &selected, &mut frame).unwrap();
+            counts.extend(frame.planes.into_iter().map(|plane| plane.counts));
+        }
+        Some(counts)
+    }
+
+    /// What is not all there is never taken for a whole file, wherever it ends.
+    #[test]
+    fn a_part_of_a_file_is_not_complete() {
+        let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
+        let folder = tempfile::tempdir().unwrap();
+        let part = folder.path().join("part.tif");
+        let mut files = 0;
+        for entry in fs::read_dir(golden).unwrap() {
+            let path = entry.unwrap().path();
+            let name = path.file_name().unwrap().to_str().unwrap();
+            if !name.ends_with(".tif") || name.starts_with("set-") {
+                continue;
+            }
+            let whole = complete(&path).unwrap_or_else(|| panic!("{name}"));
+            let bytes = fs::read(&path).unwrap();
+            let near_end = bytes.len().saturating_sub(20)..bytes.len();
+            for length in (0..bytes.len()).step_by(101).chain(near_end) {
+                fs::write(&part, &bytes[..length]).unwrap();
+                if let Some(counts) = complete(&part) {
+                    // Writers leave bytes behind the last samples that mean nothing.
+                    assert!(
+                        counts == whole,
+                        "{name} cut to {length} of {} bytes",
+                        bytes.len()
+                    );
+                }
+            }
+            files += 1;
+        }
+        assert!(files > 50);
+    }
+}

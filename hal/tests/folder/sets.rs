@@ -180,3 +180,33 @@ fn channels_inside_a_file_are_mapped_by_number() {
     assert_eq!(reader.take().firsts, [30, 10]);
     assert_eq!(reader.take().firsts, [31, 11]);
 }
+
+#[test]
+fn every_kind_of_file_comes_as_a_replay_gives_it() {
+    for name in [
+        "imagej-hyperstack.tif",
+        "imagej-one-directory.tif",
+        "micro-manager.tif",
+        "ome-big-tiles.ome.tif",
+        "ome-f4-deflate.ome.tif",
+        "packed-u2-lzw-tiles-le.tif",
+        "plain-u1-be-big.tif",
+        "samples-separate-strips.tif",
+    ] {
+        let request = ReplayRequest {
+            paths: vec![golden().join(name)],
+            pixel_size_um: Some(0.5),
+            ..ReplayRequest::default()
+        };
+        let source = ReplaySource::open(&request).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        copy_into(folder.path(), name);
+        let mut reader = Reader::start(config(folder.path()));
+        assert_eq!(reader.actual.channels, source.channels(), "{name}");
+        for index in 0..source.frames() as u64 {
+            assert_eq!(reader.take().source.index, index, "{name}");
+        }
+        reader.session.stop().unwrap();
+        assert_eq!(reader.within(crate::PATIENCE), None, "{name}");
+    }
+}
