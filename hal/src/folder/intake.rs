@@ -10,14 +10,8 @@ use std::{
 };
 
 use super::{
-    config::FolderConfig,
-    entry::Entry,
-    events::Events,
-    expect::Expect,
-    journal::{Fate, Journal},
-    ledger::FrameSources,
-    shelf::Shelf,
-    unit::Unit,
+    config::FolderConfig, entry::Entry, events::Events, expect::Expect, journal::Journal,
+    ledger::FrameSources, shelf::Shelf, unit::Unit,
 };
 use crate::{
     Clock, ErrorKind, HalError, HostInstant, SystemClock,
@@ -164,9 +158,16 @@ impl Intake {
         let Some(unit) = self.ready.pop_front() else {
             return Ok(Next::Wait(self.next_look));
         };
+        // Two sets may tell of the same file; it was given with the first of them.
+        if self.was_given(&unit) {
+            return Ok(Next::Again);
+        }
         match self.open(&unit, expect)? {
             Ok(source) => return Ok(Next::Unit(Box::new(Opened { unit, source }))),
-            Err(Not::Planned) => self.plan(SystemClock.now()),
+            Err(Not::Planned) => {
+                let due = self.plan(SystemClock.now());
+                self.next_look = self.next_look.min(due);
+            }
             Err(Not::Complete(why)) => {
                 // What changed meanwhile, or went away, is seen at the next look.
                 if !self.shelf.is_unchanged(&unit) {
@@ -209,29 +210,38 @@ impl Intake {
 
     fn look(&mut self, now: HostInstant) -> Result<(), HalError> {
         let (journal, scan) = (&self.journal, self.scan);
-        self.shelf
-            .look(now, |name, stamp| match journal.fate(name, stamp) {
-                Some(Fate::Done) => true,
-                Some(Fate::Refused(under)) => under == scan,
-                None => false,
-            })?;
-        self.plan(now);
+        let closed = |name: &str, stamp| journal.is_closed(name, stamp, scan);
+        self.shelf.look(now, closed)?;
+        let due = self.plan(now);
         let after = SystemClock.now();
         self.rested = after.after(REST.max(after.since(now) * REST_FACTOR));
-        self.next_look = self.next_look.max(self.rested);
+        self.next_look = due.max(self.rested);
         Ok(())
     }
 
-    fn plan(&mut self, now: HostInstant) {
+    fn was_given(&self, unit: &Unit) -> bool {
         let ledger = self.sources.ledger();
-        let plan = self
-            .shelf
-            .plan(now, |name, stamp| ledger.has_taken(name, stamp));
+        let taken = |name: &str, stamp| !self.only_looks && ledger.has_taken(name, stamp);
+        unit.files.iter().any(|file| {
+            let closed = self.journal.is_closed(&file.name, file.stamp, self.scan);
+            closed || taken(&file.name, file.stamp)
+        })
+    }
+
+    /// Puts in order what is known of the directory, and says when it is to be looked at again.
+    fn plan(&mut self, now: HostInstant) -> HostInstant {
+        let (journal, scan, only_looks) = (&self.journal, self.scan, self.only_looks);
+        let ledger = self.sources.ledger();
+        let plan = self.shelf.plan(now, |name, stamp| {
+            // Also what was closed since the last look.
+            let closed = journal.is_closed(name, stamp, scan);
+            closed || (!only_looks && ledger.has_taken(name, stamp))
+        });
         drop(ledger);
         self.counts.incomplete += plan.given_up;
         self.ready = plan.ready.into();
         let poll = now.after(self.config.poll);
-        self.next_look = plan.due.map_or(poll, |due| due.min(poll));
+        plan.due.map_or(poll, |due| due.min(poll))
     }
 
     fn open(

@@ -20,7 +20,7 @@ use crate::{ErrorKind, HalError};
 
 /// What became of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Fate {
+enum Fate {
     /// All its frames were used.
     Done,
     /// It did not fit the scan under this configuration.
@@ -73,9 +73,18 @@ impl Journal {
     }
 
     /// What became of `file`; `None` when nothing did, or of another file of this name.
-    pub(crate) fn fate(&self, name: &str, stamp: Stamp) -> Option<Fate> {
+    fn fate(&self, name: &str, stamp: Stamp) -> Option<Fate> {
         let (known, fate) = self.known.get(name)?;
         (*known == stamp).then_some(*fate)
+    }
+
+    /// Whether a file needs no look under the configuration `config`: it was used, or refused under the same.
+    pub(crate) fn is_closed(&self, name: &str, stamp: Stamp, config: u32) -> bool {
+        match self.fate(name, stamp) {
+            Some(Fate::Done) => true,
+            Some(Fate::Refused(under)) => under == config,
+            None => false,
+        }
     }
 
     /// Whether a file of this name was used before.
@@ -218,6 +227,13 @@ impl Journal {
     fn malformed(&self, why: String) -> HalError {
         let message = format!("{} cannot be used as journal: {why}", self.path.display());
         HalError::new(ErrorKind::Malformed, message)
+    }
+}
+
+impl Drop for Journal {
+    fn drop(&mut self) {
+        // Closing alone would leave the lock with a child process that was forked and has not begun its program.
+        let _ = self.file.unlock();
     }
 }
 

@@ -118,6 +118,27 @@ fn a_frame_can_be_acknowledged_after_its_run() {
     assert_eq!(reader.sources.source_of(0), None);
 }
 
+/// What was given and not acknowledged still says what the next scan is, and is given again in it.
+#[test]
+fn a_scan_can_be_set_up_again_without_a_new_file() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("a.tif"), stack(&[1, 2])).unwrap();
+    let mut reader = Reader::start(config(folder.path()));
+    assert_eq!(reader.take_ids(1), [1]);
+    assert_eq!(reader.within(crate::PATIENCE).unwrap().firsts, [2]);
+    reader.session.stop().unwrap();
+    assert!(reader.within(crate::PATIENCE).is_none());
+    reader.session.disarm().unwrap();
+    let actual = reader.session.configure(&ScanRequest::default()).unwrap();
+    assert_eq!(actual, reader.actual);
+    reader.session.arm().unwrap();
+    reader.session.start().unwrap();
+    let seen = reader.take();
+    assert_eq!((seen.firsts[0], seen.source.index), (2, 1));
+    assert!(seen.source.maybe_repeated);
+    reader.rests();
+}
+
 #[test]
 fn a_stop_lets_a_begun_frame_end() {
     let folder = tempfile::tempdir().unwrap();
