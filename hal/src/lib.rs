@@ -16,6 +16,7 @@ mod channel;
 pub mod conformance;
 pub mod emulator;
 mod error;
+pub mod folder;
 pub mod ingest;
 pub mod ome;
 mod pool;

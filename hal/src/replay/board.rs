@@ -1,21 +1,18 @@
 //! A recording as a board: pulled, at the pace of the scan or as fast as it is read.
 
-use std::{path::Path, time::Duration};
+use std::{collections::BTreeMap, path::Path, time::Duration};
 
 use crossbeam_channel::Receiver;
 
 use super::{
+    cut::{Cut, FramePlace},
     setup::{self, CLOCK_HZ},
     source::{Frame, ReplaySource},
 };
 use crate::{
-    Board, Capabilities, ChannelMask, Clock, ErrorKind, Gap, GapCause, HalError, HostInstant,
-    Identity, Interrupter, Pacing, ReadEvent, RunId, RunSummary, ScanActual, ScanRequest, Strip,
-    StripBuffer, StripFlags, StripHeader, SystemClock, Wake,
+    Board, Capabilities, Clock, ErrorKind, HalError, HostInstant, Identity, Interrupter, Pacing,
+    ReadEvent, RunId, RunSummary, ScanActual, ScanRequest, StripBuffer, SystemClock, Wake,
 };
-
-/// Time a pixel by which a recording without a dwell time is paced.
-const NOMINAL_DWELL_NS: u64 = 20_000;
 
 /// How fast a recording is given.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -38,17 +35,13 @@ struct Scan {
 
 #[derive(Default)]
 struct Run {
-    id: Option<RunId>,
+    /// `None` when no run is armed.
+    cut: Option<Cut>,
     started: Option<HostInstant>,
     stopped: bool,
     frame: usize,
-    row: u32,
     /// The frame that is decoded.
     decoded: Option<usize>,
-    sequence: u64,
-    /// Rows told as gaps since the last strip.
-    lost_rows: u32,
-    summary: RunSummary,
 }
 
 /// A [`Board`] that gives a [`ReplaySource`].
@@ -59,6 +52,7 @@ pub struct ReplayBoard {
     run: Run,
     frame: Frame,
     wake: (Wake, Receiver<()>),
+    frames_skipped: u64,
 }
 
 impl ReplayBoard {
@@ -74,6 +68,7 @@ impl ReplayBoard {
             return Err(HalError::new(ErrorKind::Request, message));
         }
         Ok(Self {
+            frames_skipped: source.skipped_frames(),
             source,
             speed,
             scan: None,
@@ -81,13 +76,6 @@ impl ReplayBoard {
             frame: Frame::default(),
             wake: Wake::channel(),
         })
-    }
-
-    fn line_ns(&self) -> u64 {
-        let dwell = self.source.dwell_ns().unwrap_or(NOMINAL_DWELL_NS);
-        self.source
-            .line_period_ns()
-            .unwrap_or(dwell.saturating_mul(u64::from(self.source.width())))
     }
 
     fn scan(&self) -> Result<&Scan, HalError> {
@@ -108,62 +96,6 @@ impl ReplayBoard {
         let seconds = rows * scan.line_ns as f64 * 1e-9 / times;
         let span = Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX);
         self.run.started.map(|started| started.after(span))
-    }
-
-    /// The rows from the present one to the end of the strip that are all whole, or all not.
-    fn stretch(&self, scan: &Scan) -> (u32, bool) {
-        let first = self.run.row;
-        let strip = scan.actual.strip_rows;
-        let end = ((first / strip + 1) * strip).min(scan.actual.height);
-        let whole = |row: u32| {
-            let mut planes = self.frame.planes.iter();
-            planes.all(|plane| plane.whole.get(row as usize) == Some(&true))
-        };
-        let is_whole = whole(first);
-        let same = (first..end)
-            .take_while(|row| whole(*row) == is_whole)
-            .count();
-        (same as u32, is_whole)
-    }
-
-    fn fill(&self, rows: u32, mut samples: StripBuffer) -> Result<(StripBuffer, bool), HalError> {
-        let scan = self.scan()?;
-        let (width, channels) = (scan.actual.width as usize, scan.selected.len());
-        let too_small = || {
-            HalError::new(
-                ErrorKind::Request,
-                "the strip buffer is smaller than a strip",
-            )
-        };
-        let out = samples
-            .resize(rows as usize * channels * width)
-            .ok_or_else(too_small)?;
-        let mut saturated = false;
-        for (index, line) in out.chunks_exact_mut(width).enumerate() {
-            let (row, channel) = (index / channels, index % channels);
-            let start = (self.run.row as usize + row) * width;
-            let plane = self.frame.planes.get(channel);
-            if let Some(from) = plane.and_then(|plane| plane.counts.get(start..start + width)) {
-                line.copy_from_slice(from);
-            }
-            let limit = scan
-                .actual
-                .channels
-                .get(channel)
-                .map(|info| info.saturation());
-            saturated |= line
-                .iter()
-                .any(|count| limit.is_some_and(|limit| *count >= limit));
-        }
-        Ok((samples, saturated))
-    }
-
-    fn advance(&mut self, rows: u32, height: u32) {
-        self.run.row += rows;
-        if self.run.row >= height {
-            self.run.row = 0;
-            self.run.frame += 1;
-        }
     }
 }
 
@@ -202,7 +134,7 @@ impl Board for ReplayBoard {
             .frames
             .and_then(|frames| usize::try_from(frames).ok())
             .unwrap_or(0);
-        let line_ns = self.line_ns();
+        let line_ns = setup::line_ns(&self.source);
         self.scan = Some(Scan {
             actual: actual.clone(),
             selected,
@@ -216,7 +148,7 @@ impl Board for ReplayBoard {
         self.scan()?;
         let id = RunId::random();
         self.run = Run {
-            id: Some(id),
+            cut: Some(Cut::new(id)),
             ..Run::default()
         };
         let _ = self.wake.1.try_recv();
@@ -235,22 +167,24 @@ impl Board for ReplayBoard {
     }
 
     fn disarm(&mut self) -> Result<RunSummary, HalError> {
-        self.run.id = None;
-        Ok(std::mem::take(&mut self.run).summary)
+        let run = std::mem::take(&mut self.run);
+        Ok(run
+            .cut
+            .map_or_else(RunSummary::default, |cut| cut.summary()))
     }
 
     fn read(&mut self, buffer: StripBuffer, deadline: HostInstant) -> Result<ReadEvent, HalError> {
         let scan = self.scan()?;
-        let (height, width, line_ns) = (scan.actual.height, scan.actual.width, scan.line_ns);
-        let Some(run) = self.run.id else {
-            return Err(HalError::new(ErrorKind::State, "no run is armed"));
+        let height = scan.actual.height;
+        let Some(cut) = &self.run.cut else {
+            return Err(not_armed());
         };
         let index = self.run.frame;
         if self.run.stopped || index >= scan.frames {
             return Ok(ReadEvent::EndOfRun);
         }
         let strip = scan.actual.strip_rows;
-        let end = ((self.run.row / strip + 1) * strip).min(height);
+        let end = ((cut.row() / strip + 1) * strip).min(height);
         match self.due(scan, index, end) {
             // Nothing is sent on this channel but the wish to be woken.
             Some(due) if due > SystemClock.now() => {
@@ -270,69 +204,36 @@ impl Board for ReplayBoard {
             self.source.decode(index, &selected, &mut self.frame)?;
             self.run.decoded = Some(index);
         }
-        let scan = self.scan()?;
-        let (rows, whole) = self.stretch(scan);
-        let (first_row, field, frame) = (self.run.row, self.frame.field, index as u64);
-        let event = if whole {
-            let mask = ChannelMask::all(scan.selected.len());
-            let bit_depth = scan
-                .actual
-                .channels
-                .iter()
-                .map(|info| info.bit_depth)
-                .max()
-                .unwrap_or(16);
-            let (samples, saturated) = self.fill(rows, buffer)?;
-            let before = frame
-                .saturating_mul(u64::from(height))
-                .saturating_add(u64::from(first_row));
-            let header = StripHeader {
-                run,
-                boot: 0,
-                frame,
-                field,
-                sequence: self.run.sequence,
-                first_row,
-                rows,
-                width,
-                channels: mask,
-                bit_depth,
-                odd_rows_reversed: false,
-                ticks_first_row: before.saturating_mul(line_ns),
-                line_period_ns: self.source.line_period_ns(),
-                received: SystemClock.now(),
-                lost_rows: std::mem::take(&mut self.run.lost_rows),
-                flags: StripFlags {
-                    saturated,
-                    overrun: false,
-                    last_of_frame: first_row + rows >= height,
-                },
-            };
-            self.run.sequence += 1;
-            self.run.summary.rows_delivered += u64::from(rows);
-            ReadEvent::Strip(Strip { header, samples })
-        } else {
-            self.run.lost_rows = self.run.lost_rows.saturating_add(rows);
-            self.run.summary.rows_lost += u64::from(rows);
-            ReadEvent::Gap(Gap {
-                frame,
-                field,
-                first_row,
-                rows,
-                cause: GapCause::SourceIncomplete,
-            })
+        let (Some(scan), Some(cut)) = (&self.scan, &mut self.run.cut) else {
+            return Err(not_armed());
         };
-        self.run.summary.rows_scanned += u64::from(rows);
-        if first_row == 0 {
-            self.run.summary.frames += 1;
+        let place = FramePlace {
+            frame: index as u64,
+            ticks: (index as u64)
+                .saturating_mul(u64::from(height))
+                .saturating_mul(scan.line_ns),
+            line_ticks: scan.line_ns,
+        };
+        let line_period_ns = self.source.line_period_ns();
+        let event = cut.next(&scan.actual, &self.frame, place, line_period_ns, buffer)?;
+        if cut.row() == 0 {
+            self.run.frame += 1;
         }
-        self.advance(rows, height);
         Ok(event)
     }
 
     fn interrupter(&self) -> Box<dyn Interrupter> {
         self.wake.0.clone_box()
     }
+
+    /// Frames that the recording lacks, by the numbers of those that it has.
+    fn counters(&self) -> BTreeMap<&'static str, u64> {
+        BTreeMap::from([("frames_skipped", self.frames_skipped)])
+    }
+}
+
+fn not_armed() -> HalError {
+    HalError::new(ErrorKind::State, "no run is armed")
 }
 
 fn file_name(path: &Path) -> &str {

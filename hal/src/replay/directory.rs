@@ -14,6 +14,7 @@ use super::{
     limits::{MAX_PAGES, MAX_TAGS, MAX_TEXT_BYTES},
     micro_manager::MicroManagerPage,
     page::{List, Page},
+    scan_image::ScanImagePage,
 };
 
 /// Everything that is read of a file but its samples.
@@ -24,6 +25,10 @@ pub(crate) struct Directories {
     pub(crate) description: Option<String>,
     /// XResolution and YResolution of the first page in pixels a unit.
     pub(crate) resolution: Option<(f64, f64)>,
+    /// Software of the first page: where `ScanImage` keeps what is the same for all pages.
+    pub(crate) software: Option<String>,
+    /// What `ScanImage` says of each page that it says anything of, with the page's index.
+    pub(crate) scan_image: Vec<(usize, ScanImagePage)>,
     /// What Micro-Manager says of each page that it says anything of, with the page's index.
     pub(crate) micro_manager: Vec<(usize, MicroManagerPage)>,
     /// Where the samples of the first page begin.
@@ -51,6 +56,18 @@ struct Walk<'a> {
 /// # Errors
 /// The reason as a clause that follows the name of the file.
 pub(crate) fn walk(file: &mut BufReader<File>) -> Result<Directories, String> {
+    read(file, usize::MAX)
+}
+
+/// Reads the directory of the first page alone.
+///
+/// # Errors
+/// The reason as a clause that follows the name of the file.
+pub(crate) fn first(file: &mut BufReader<File>) -> Result<Directories, String> {
+    read(file, 1)
+}
+
+fn read(file: &mut BufReader<File>, most: usize) -> Result<Directories, String> {
     let length = file.seek(SeekFrom::End(0)).map_err(|e| e.to_string())?;
     let mut walk = Walk {
         file,
@@ -64,7 +81,7 @@ pub(crate) fn walk(file: &mut BufReader<File>) -> Result<Directories, String> {
         ..Directories::default()
     };
     let mut seen = HashSet::new();
-    while next != 0 {
+    while next != 0 && found.pages.len() < most {
         let index = found.pages.len();
         if !seen.insert(next) {
             return Err(format!(
@@ -314,8 +331,16 @@ impl Walk<'_> {
                     }
                 }
                 279 | 325 => page.counts = Some(self.list(entry)?),
+                305 if index == 0 => found.software = Some(self.text(entry)?),
                 317 => page.predictor = tiny(self.first(entry)?),
-                270 if index == 0 => found.description = Some(self.text(entry)?),
+                270 if index == 0 || !found.scan_image.is_empty() => {
+                    let text = self.text(entry)?;
+                    let page = ScanImagePage::parse(&text);
+                    found.scan_image.extend(page.map(|page| (index, page)));
+                    if index == 0 {
+                        found.description = Some(text);
+                    }
+                }
                 277 => page.samples = tiny(self.first(entry)?),
                 278 => rows = Some(small(self.first(entry)?)),
                 282 if index == 0 => scale.0 = self.rational(entry),

@@ -52,6 +52,18 @@ pub(crate) fn directories(path: &Path) -> Result<Directories, HalError> {
     directory::walk(&mut BufReader::new(file)).map_err(|reason| malformed(path, reason))
 }
 
+/// The ImageDescription of the first page of `path`.
+///
+/// # Errors
+/// `NotFound`, `Io`, or `Malformed` naming the file.
+pub(crate) fn description(path: &Path) -> Result<String, HalError> {
+    let file = File::open(path).map_err(|error| file_error(path, "read", error))?;
+    let first = directory::first(&mut BufReader::new(file));
+    first
+        .map(|found| found.description.unwrap_or_default())
+        .map_err(|reason| malformed(path, reason))
+}
+
 /// An open file that gives samples.
 pub(crate) struct TiffFile {
     path: PathBuf,
@@ -164,6 +176,30 @@ impl TiffFile {
             })?;
         }
         Ok(())
+    }
+
+    /// Whether all chunks of `page` lie in the file.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub(crate) fn holds(&mut self, page: &Page) -> Result<bool, HalError> {
+        let offsets = self.list(page, page.offsets)?;
+        let counts = self.list(page, page.counts)?;
+        let chunks = page.offsets.map_or(0, |list| list.count as usize);
+        // One strip that is not compressed needs no count.
+        let whole = page.plane_bytes() * u64::from(page.samples);
+        let inside = |at: usize, offset: &u64| {
+            let count = counts.get(at).copied().unwrap_or(whole);
+            let end = offset.checked_add(count);
+            *offset > 0 && count > 0 && end.is_some_and(|end| end <= self.length)
+        };
+        let counted = page.counts.is_none() || counts.len() == chunks;
+        Ok(offsets.len() == chunks
+            && counted
+            && offsets
+                .iter()
+                .enumerate()
+                .all(|(at, offset)| inside(at, offset)))
     }
 
     fn chunk(

@@ -6,14 +6,13 @@
 use std::{
     collections::{HashMap, HashSet},
     fs,
-    io::Read,
     path::{Path, PathBuf},
 };
 
 use super::{
     file,
-    limits::{MAX_FILES, MAX_TEXT_BYTES},
-    ome_stack,
+    limits::MAX_FILES,
+    ome_stack, set,
     stack::{self, SourceFile, Stack},
 };
 use crate::{ErrorKind, HalError, ome::OmeDocument};
@@ -34,6 +33,11 @@ impl Files {
     /// The file of a number.
     pub(crate) fn get(&self, number: u32) -> Option<&SourceFile> {
         self.files.get(number as usize)
+    }
+
+    /// All files.
+    pub(crate) fn all(&self) -> impl Iterator<Item = &SourceFile> {
+        self.files.iter()
     }
 
     /// The paths of all files.
@@ -117,34 +121,26 @@ impl Files {
     fn open_one(&mut self, path: &Path) -> Result<Stack, HalError> {
         let name = path.to_string_lossy().to_lowercase();
         if name.ends_with(".ome") || name.ends_with(".ome.xml") {
-            let document = companion(path)?;
+            let document = set::companion(path)?;
             return self.set(&document, path, None);
         }
         let directories = file::directories(path)?;
         let description = directories.description.as_deref().unwrap_or_default();
-        if !OmeDocument::is_in(description) {
+        let Some(home) = set::home(path, description)? else {
             let number = self.files.len() as u32;
             let (file, stack) = stack::single(path, directories, number)?;
             self.add(file)?;
             return Ok(stack);
-        }
-        let document = OmeDocument::parse(description).map_err(|why| file::malformed(path, why))?;
-        if let Some(name) = &document.metadata_file {
-            let home = ome_stack::sibling(path, name).ok_or_else(|| {
-                file::malformed(
-                    path,
-                    format!("it says that its metadata are in {name:?}, which is not a plain name"),
-                )
-            })?;
-            let document = companion(&home)?;
-            return self.set(&document, &home, None);
+        };
+        if home.path != path {
+            return self.set(&home.document, &home.path, None);
         }
         let number = self.add(SourceFile {
             path: path.to_owned(),
             pages: directories.pages,
             raw: None,
         })?;
-        self.set(&document, path, Some(number))
+        self.set(&home.document, path, Some(number))
     }
 
     fn set(
@@ -158,16 +154,6 @@ impl Files {
         }
         ome_stack::arrange(document, home, own, self)
     }
-}
-
-fn companion(path: &Path) -> Result<OmeDocument, HalError> {
-    let open = |error| file::file_error(path, "read", error);
-    let mut text = String::new();
-    let file = fs::File::open(path).map_err(open)?;
-    file.take(MAX_TEXT_BYTES + 1)
-        .read_to_string(&mut text)
-        .map_err(|_| file::malformed(path, "it is not text in UTF-8"))?;
-    OmeDocument::parse(&text).map_err(|reason| file::malformed(path, reason))
 }
 
 /// What is the same for all names of one file.

@@ -6,7 +6,7 @@
 use super::{
     directory::Directories,
     limits::{MAX_PAGES, MAX_SAMPLES},
-    stack::{PlaneRef, RawStack, SourceFile, Stack, StackChannel, StackFrame, plain},
+    stack::{RawStack, SourceFile, Stack, StackChannel, interleaved, plain},
 };
 
 /// What the description says.
@@ -86,7 +86,11 @@ impl ImageJ {
                 self.images
             );
         }
-        Ok(Some(RawStack { offset, planes }))
+        Ok(Some(RawStack {
+            offset,
+            planes,
+            missing: self.images - planes,
+        }))
     }
 
     /// Puts the planes of `file` into channels and frames.
@@ -95,22 +99,6 @@ impl ImageJ {
             return plain(file, number, stack);
         }
         stack.channels = vec![StackChannel::default(); self.channels];
-        let pages = file.len();
-        stack.frames = (0..pages.div_ceil(self.channels))
-            .map(|frame| StackFrame {
-                field: 0,
-                planes: (0..self.channels)
-                    .map(|channel| frame * self.channels + channel)
-                    .map(|page| (page < pages).then_some(page as u32))
-                    .map(|page| {
-                        page.map(|page| PlaneRef {
-                            file: number,
-                            page,
-                            sample: 0,
-                        })
-                    })
-                    .collect(),
-            })
-            .collect();
+        stack.frames = interleaved(file.len(), self.channels, number);
     }
 }

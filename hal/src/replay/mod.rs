@@ -4,6 +4,7 @@
 //! |---|---|---|---|
 //! | OME-TIFF, in one file or several, with or without a companion | `Channel/@Name` | field, time, z | `PhysicalSizeX` and `Y` |
 //! | `ImageJ`, `Fiji` | by number | time, z | unit and resolution |
+//! | `ScanImage`, TIFF and BigTIFF | `channelSave`, `channelName` | frames, slices | `imagingFovUm` |
 //! | Micro-Manager (NDTiff, image file stacks) | `Axes.channel` or `Channel` | position, time, z | `PixelSizeUm` |
 //! | anything else | the samples of a pixel, by number | pages | not known |
 //!
@@ -22,6 +23,7 @@
 
 mod board;
 mod codec;
+pub(crate) mod cut;
 mod directory;
 pub(crate) mod file;
 mod files;
@@ -34,9 +36,12 @@ mod ome_stack;
 pub(crate) mod page;
 pub(crate) mod plane;
 mod request;
-mod setup;
-mod source;
+mod scan_image;
+pub(crate) mod set;
+pub(crate) mod setup;
+pub(crate) mod source;
 mod stack;
+mod whole;
 
 pub use board::{ReplayBoard, ReplaySpeed};
 pub use request::{ChannelMap, ReplayRequest};

@@ -5,8 +5,18 @@ use crate::{ChannelName, ErrorKind, HalError, Pacing, ScanActual, ScanRequest};
 
 /// Rows of a strip when the request leaves them open.
 const DEFAULT_STRIP_ROWS: u32 = 64;
+/// Time a pixel of a recording without a dwell time.
+const NOMINAL_DWELL_NS: u64 = 20_000;
 /// Device ticks are nanoseconds of the recording.
 pub(crate) const CLOCK_HZ: u64 = 1_000_000_000;
+
+/// Time from row to row in nanoseconds: what the recording says, or else a nominal one.
+pub(crate) fn line_ns(source: &ReplaySource) -> u64 {
+    let dwell = source.dwell_ns().unwrap_or(NOMINAL_DWELL_NS);
+    source
+        .line_period_ns()
+        .unwrap_or(dwell.saturating_mul(u64::from(source.width())))
+}
 
 /// The scan that `source` gives for `want`, and the indices of its channels in the source.
 ///

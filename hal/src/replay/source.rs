@@ -10,7 +10,7 @@ use super::{
     page::SampleKind,
     plane::Rule,
     request::ReplayRequest,
-    stack::{PlaneRef, Stack},
+    stack::{PlaneRef, Recorded, Stack},
 };
 use crate::{ChannelInfo, ErrorKind, GapCause, HalError};
 
@@ -19,23 +19,27 @@ const SAME_SIZE: f64 = 1e-3;
 /// Relative difference beyond which pixels are not square.
 const SQUARE: f64 = 1e-2;
 
-struct Channel {
-    info: ChannelInfo,
-    rule: Rule,
-    planes: Vec<(u32, Option<PlaneRef>)>,
+pub(super) struct Channel {
+    pub(super) info: ChannelInfo,
+    pub(super) rule: Rule,
+    /// The rule comes from the range of the samples.
+    pub(super) ranged: bool,
+    pub(super) planes: Vec<(u32, Option<PlaneRef>)>,
 }
 
 /// TIFF files that are replayed as frames. See the module for what is read and how.
 pub struct ReplaySource {
-    files: Files,
+    pub(super) files: Files,
     reader: PlaneReader,
-    channels: Vec<Channel>,
+    pub(super) channels: Vec<Channel>,
     width: u32,
     height: u32,
     pixel_size_um: f64,
     dwell_ns: Option<u64>,
     line_period_ns: Option<u64>,
-    frames: usize,
+    pub(super) frames: usize,
+    /// What the writer noted of the frames, when one writer wrote them all.
+    pub(super) recorded: Option<Recorded>,
 }
 
 /// The decoded channels of one frame.
@@ -68,6 +72,13 @@ impl ReplaySource {
         let line_period_ns = same(used.iter().map(|stack| stack.line_period_ns));
         let mut reader = PlaneReader::default();
         let frames = mapped.first().map_or(0, |channel| channel.planes.len());
+        let recorded = match used.as_slice() {
+            [first, rest @ ..] if rest.iter().all(|stack| stack.path == first.path) => {
+                first.recorded.clone()
+            }
+            _ => None,
+        };
+        let recorded = recorded.filter(|recorded| recorded.frames.len() == frames);
         let channels = mapped
             .into_iter()
             .map(|channel| rule(channel, &files, &mut reader))
@@ -82,6 +93,7 @@ impl ReplaySource {
             dwell_ns,
             line_period_ns,
             frames,
+            recorded,
         };
         source.prove_first_frame()?;
         Ok(source)
@@ -342,9 +354,11 @@ fn rule(
         }
         kind = Some(this);
     }
+    let mut ranged = false;
     let mut rule = match Rule::of(kind.unwrap_or(SampleKind::Wide)) {
         Some(rule) => rule,
         None => {
+            ranged = true;
             let mut range = (f64::INFINITY, f64::NEG_INFINITY);
             for plane in channel.planes.iter().filter_map(|(_, plane)| *plane) {
                 reader.widen(files, plane, &mut range)?;
@@ -372,6 +386,7 @@ fn rule(
     Ok(Channel {
         info,
         rule,
+        ranged,
         planes: channel.planes,
     })
 }

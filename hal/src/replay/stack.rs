@@ -3,9 +3,15 @@
 //! Every position on every other axis (field, time, z, and pages without meaning) is a frame, in the
 //! order field, time, z.
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
-use super::{directory::Directories, file, imagej::ImageJ, limits::MAX_SAMPLES, page::Page};
+use super::{
+    directory::Directories, file, imagej::ImageJ, limits::MAX_SAMPLES, page::Page,
+    scan_image::ScanImage,
+};
 use crate::HalError;
 
 /// A file of the source.
@@ -21,6 +27,8 @@ pub(crate) struct SourceFile {
 pub(crate) struct RawStack {
     pub(crate) offset: u64,
     pub(crate) planes: usize,
+    /// Planes that the description tells of beyond the end of the file.
+    pub(crate) missing: usize,
 }
 
 impl SourceFile {
@@ -70,6 +78,30 @@ pub(crate) struct Stack {
     pub(crate) bit_depth: Option<u8>,
     pub(crate) dwell_ns: Option<u64>,
     pub(crate) line_period_ns: Option<u64>,
+    /// What the writer noted of each frame; `None` when it noted nothing.
+    pub(crate) recorded: Option<Recorded>,
+}
+
+/// What a writer noted of the frames of a stack while it recorded them.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Recorded {
+    /// One for each frame of the stack.
+    pub(crate) frames: Vec<RecordedFrame>,
+    /// From the number of a frame to that of the next.
+    pub(crate) step: u64,
+    /// Time from frame to frame.
+    pub(crate) period: Option<Duration>,
+    /// The last frame is the last of the recording.
+    pub(crate) finished: bool,
+}
+
+/// What a writer noted of one frame.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct RecordedFrame {
+    /// Number of the frame in the recording.
+    pub(crate) number: u64,
+    /// When it began, in nanoseconds since the recording began.
+    pub(crate) started_ns: Option<u64>,
 }
 
 /// One frame of a stack.
@@ -96,7 +128,7 @@ impl Stack {
     }
 }
 
-/// Opens a file that stands for itself: `ImageJ`, Micro-Manager, or plain.
+/// Opens a file that stands for itself: `ImageJ`, `ScanImage`, Micro-Manager, or plain.
 ///
 /// # Errors
 /// `Malformed` naming the file.
@@ -123,6 +155,11 @@ pub(crate) fn single(
         stack.pixel_um = imagej.pixel_um(directories.resolution);
         file.pages = directories.pages;
         imagej.arrange(&file, number, &mut stack);
+    } else if let Some(scan_image) =
+        scan_image(&directories).map_err(|reason| file::malformed(path, reason))?
+    {
+        file.pages = directories.pages;
+        scan_image.arrange(&file, &directories.scan_image, number, &mut stack);
     } else if directories.micro_manager.is_empty() {
         file.pages = directories.pages;
         plain(&file, number, &mut stack);
@@ -152,6 +189,34 @@ pub(crate) fn plain(file: &SourceFile, number: u32, stack: &mut Stack) {
                 .collect(),
         })
         .collect();
+}
+
+/// Frames of `channels` pages each, one after the other. The last frame may lack some.
+pub(crate) fn interleaved(pages: usize, channels: usize, number: u32) -> Vec<StackFrame> {
+    let plane = |page: usize| {
+        (page < pages).then_some(PlaneRef {
+            file: number,
+            page: page as u32,
+            sample: 0,
+        })
+    };
+    (0..pages.div_ceil(channels))
+        .map(|frame| StackFrame {
+            field: 0,
+            planes: (frame * channels..(frame + 1) * channels)
+                .map(plane)
+                .collect(),
+        })
+        .collect()
+}
+
+fn scan_image(directories: &Directories) -> Result<Option<ScanImage>, String> {
+    if directories.scan_image.is_empty() {
+        return Ok(None);
+    }
+    let software = directories.software.as_deref().unwrap_or_default();
+    let description = directories.description.as_deref().unwrap_or_default();
+    ScanImage::parse(software, description)
 }
 
 fn micro_manager(directories: &Directories, number: u32, stack: &mut Stack) -> Result<(), String> {

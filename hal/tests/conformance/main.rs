@@ -8,6 +8,7 @@
 
 #[path = "../emulated/mod.rs"]
 mod emulated;
+mod folder;
 mod ingest;
 #[path = "../pushing/mod.rs"]
 mod pushing;
