@@ -2,7 +2,7 @@
 //! still scanning them.
 //!
 //! The modules are the journey of a frame; `ARCHITECTURE.md` draws it. Dependencies point one way:
-//! `cli → pipeline → stages → domain`, with `control` and `telemetry` used by `pipeline`. `evaluate`
+//! `cli → pipeline → stages → domain`, with `control` and `telemetry` used by `pipeline`. `ingest` takes records for a board of `hal`. `evaluate`
 //! judges an ensemble on tiles that were cut before, `train` makes one of them; both use `stages` only.
 #![cfg_attr(test, allow(clippy::expect_used, clippy::panic, clippy::unwrap_used))]
 
@@ -12,6 +12,7 @@ pub mod control;
 mod csv;
 pub mod domain;
 pub mod evaluate;
+pub mod ingest;
 mod npy;
 pub mod pipeline;
 mod random;

@@ -1,5 +1,7 @@
 //! `senescope run`: the service.
 
+use std::path::Path;
+
 use clap::Args;
 
 use super::{
@@ -9,7 +11,7 @@ use super::{
 };
 use crate::{
     config::{Backend, Settings, SimSpeed},
-    pipeline::Execution,
+    pipeline::{Execution, Refused},
 };
 
 /// Run the service: board → labels and maps.
@@ -39,14 +41,10 @@ pub(crate) fn run(arguments: &RunArgs) -> Result<Exit, Failure> {
 
 fn serve(settings: &Settings, service: &Service) -> Result<Exit, Failure> {
     let ensemble = load_ensemble(settings, &*service.clock)?;
-    let mut session = board::session(
-        settings,
-        &ensemble.manifest().channels,
-        service.clock.clone(),
-    )?;
+    let mut source = board::session(settings, &ensemble.manifest().channels, service)?;
     let request = board::request(settings);
     let execution = Execution {
-        session: &mut session,
+        session: &mut source.session,
         request: &request,
         ensemble: &ensemble,
         settings,
@@ -55,12 +53,14 @@ fn serve(settings: &Settings, service: &Service) -> Result<Exit, Failure> {
         clock: &*service.clock,
         started_utc: Some(jiff::Timestamp::now().to_string()),
     };
+    let ports = source.ports.iter();
+    let records: String = ports.map(|port| format!("  records  {port}\n")).collect();
     let [labels, maps, control] = service.endpoints().unwrap_or_default();
     let ready = format!(
         "senescope {} is ready: {}, {} of {} network(s)\n  labels   {labels}\n  maps     {maps}\n  control  {control}\n\
-         watch with `senescope watch`, stop with Ctrl-C",
+         {records}watch with `senescope watch`, stop with Ctrl-C",
         env!("CARGO_PKG_VERSION"),
-        source(settings),
+        description(settings),
         ensemble.manifest().name,
         ensemble.members().len(),
     );
@@ -69,12 +69,19 @@ fn serve(settings: &Settings, service: &Service) -> Result<Exit, Failure> {
         Err(failure) if failure.exit == Exit::Done => {}
         printed => printed?,
     }
-    let ended = execution.run(|_| Ok(Vec::new()))?;
+    let ended = match execution.run(|_| Ok(Vec::new())) {
+        // Stopped while a first file was waited for.
+        Err(Refused::Board(error)) if service.stop.asked() => {
+            output::note(&format!("senescope: {error}"));
+            return Ok(Exit::Done);
+        }
+        ended => ended?,
+    };
     output::line(&summary::of(&ended))?;
     Ok(summary::exit(&ended))
 }
 
-fn source(settings: &Settings) -> String {
+fn description(settings: &Settings) -> String {
     match settings.board.backend {
         Backend::Sim => {
             let speed = match settings.sim.speed {
@@ -90,6 +97,16 @@ fn source(settings: &Settings) -> String {
             "board at {}",
             settings.serial.port.as_deref().unwrap_or_default()
         ),
+        Backend::Folder => format!(
+            "files that come into {}",
+            settings
+                .folder
+                .directory
+                .as_deref()
+                .unwrap_or(Path::new(""))
+                .display()
+        ),
+        Backend::Ingest => "frames that other programs push".to_owned(),
         Backend::Replay => match &settings.board.path {
             Some(path) => format!("replay of {}", path.display()),
             None => "replay of mapped files".to_owned(),

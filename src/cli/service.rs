@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
-use senescope_hal::{Clock, SystemClock};
+use senescope_hal::{Clock, SystemClock, ingest::IngestPort};
 use tokio::runtime::Runtime;
 
 use super::{Blame, Exit, Failure};
 use crate::{
     config::{Publish, Settings},
     control,
+    ingest::IngestSocket,
     pipeline::{Refused, Stop},
     stages::{
         infer::{EngineOptions, Ensemble, EnsembleError, check_golden},
@@ -77,6 +78,14 @@ impl Service {
                 publisher.control().endpoint().to_owned(),
             ]
         })
+    }
+
+    /// Takes records at a ZeroMQ endpoint for as long as this runs; gives where it is bound.
+    pub(crate) fn take_records(&self, endpoint: &str, port: IngestPort) -> Result<String, Failure> {
+        let socket = self.runtime.block_on(IngestSocket::bind(endpoint))?;
+        let bound = socket.endpoint().to_owned();
+        self.runtime.spawn(socket.serve(port));
+        Ok(bound)
     }
 
     /// Sends what waits and gives the ports up.

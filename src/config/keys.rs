@@ -35,6 +35,13 @@ pub const KEYS: &[Key] = &[
     key("sim.speed", "times real", 0.01, 1000.0),
     key("serial.baud", "bits a second", 300.0, 20_000_000.0),
     key("serial.reopen_s", "s", 0.0, 3600.0),
+    key("folder.settle_s", "s", 0.01, 3600.0),
+    key("folder.poll_s", "s", 0.01, 3600.0),
+    key("folder.give_up_s", "s", 0.01, 86_400.0),
+    key("folder.first_file_s", "s", 0.01, 86_400.0),
+    key("ingest.bit_depth", "bits", 1.0, 16.0),
+    key("ingest.frame_timeout_s", "s", 0.01, 3600.0),
+    key("ingest.frames_ahead", "frames", 1.0, 64.0),
     key("quality.least_coherence", "", -1.0, 1.0),
     key("quality.most_exchange", "", -1.0, 1.0),
     key("quality.least_sharpness", "", 0.0, 1.0),
@@ -50,7 +57,11 @@ pub const KEYS: &[Key] = &[
 /// Every key that takes one of a few words: the words, and what else it takes. A test holds them against the
 /// settings.
 pub(crate) const WORDS: &[(&str, &[&str], &str)] = &[
-    ("board.backend", &["sim", "replay", "serial"], ""),
+    (
+        "board.backend",
+        &["sim", "replay", "serial", "folder", "ingest"],
+        "",
+    ),
     ("serial.flow", &["none", "rts_cts"], ""),
     ("serial.trigger", &["immediate", "external"], ""),
     ("sim.speed", &["max"], " or a number"),

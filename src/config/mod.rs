@@ -10,6 +10,6 @@ mod settings;
 pub use keys::{KEYS, Key};
 pub use load::{ConfigError, Sources, digest, load};
 pub use settings::{
-    Backend, Board, Engine, EnsembleSettings, Limits, Publish, Scan, Serial, Settings, Sim,
-    SimSpeed,
+    Backend, Board, Engine, EnsembleSettings, Folder, Ingest, Limits, Publish, Scan, Serial,
+    Settings, Sim, SimSpeed,
 };

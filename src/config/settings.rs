@@ -1,6 +1,10 @@
 //! The settings and their built-in values.
 
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{
+    collections::BTreeMap,
+    net::{Ipv4Addr, SocketAddr},
+    path::PathBuf,
+};
 
 use senescope_hal::serial::{FlowControl, Trigger};
 use serde::{Deserialize, Serialize};
@@ -19,6 +23,10 @@ pub struct Settings {
     pub sim: Sim,
     /// A board on a link, for `board.backend = "serial"`.
     pub serial: Serial,
+    /// A watched folder, for `board.backend = "folder"`.
+    pub folder: Folder,
+    /// Frames that other programs push, for `board.backend = "ingest"`.
+    pub ingest: Ingest,
     /// How cells are found.
     pub segment: SegmentConfig,
     /// When an image is warned of.
@@ -44,6 +52,10 @@ pub enum Backend {
     Replay,
     /// A board that speaks the strip protocol, on a serial port or TCP.
     Serial,
+    /// A directory into which other software writes TIFF files.
+    Folder,
+    /// Frames that other programs push.
+    Ingest,
 }
 
 /// Where the rows come from.
@@ -54,7 +66,8 @@ pub struct Board {
     pub backend: Backend,
     /// File or folder of the `replay` backend.
     pub path: Option<PathBuf>,
-    /// Which file or page is which channel, as `--channel` has it: name → `FILE[#PAGE]` or `#PAGE`.
+    /// Which file or page is which channel, as `--channel` has it: name → `FILE[#PAGE]` or `#PAGE`. For the `folder`
+    /// backend a file is a pattern, for example `*_srs.tif`.
     pub channels: BTreeMap<String, String>,
     /// Edge of a pixel in µm, for files that do not say.
     pub pixel_size_um: Option<f64>,
@@ -148,6 +161,68 @@ impl Default for Serial {
             flow: FlowControl::None,
             trigger: Trigger::Immediate,
             reopen_s: 10.0,
+        }
+    }
+}
+
+/// A watched folder.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Folder {
+    /// The directory.
+    pub directory: Option<PathBuf>,
+    /// Names of the files that are taken, unless every channel has a file of its own.
+    pub patterns: Vec<String>,
+    /// A file is looked at when it has not changed for this long, in seconds.
+    pub settle_s: f64,
+    /// Time between two looks at the directory, in seconds, whatever events come.
+    pub poll_s: f64,
+    /// A file that does not become whole is reported after this long, in seconds.
+    pub give_up_s: f64,
+    /// How long the first file is waited for, in seconds.
+    pub first_file_s: f64,
+    /// Where it is written down which files were used; `.senescope-journal` in the directory when it is not given.
+    pub journal: Option<PathBuf>,
+}
+
+impl Default for Folder {
+    fn default() -> Self {
+        Self {
+            directory: None,
+            patterns: ["*.tif", "*.tiff", "*.ome.tif*"].map(str::to_owned).into(),
+            settle_s: 2.0,
+            poll_s: 1.0,
+            give_up_s: 60.0,
+            first_file_s: 600.0,
+            journal: None,
+        }
+    }
+}
+
+/// Frames that other programs push. Their size is that of the table `scan`, their channels those of the ensemble.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Ingest {
+    /// TCP address at which records are taken.
+    pub tcp: SocketAddr,
+    /// ZeroMQ ROUTER socket at which they are taken too; without it there is none.
+    pub zeromq: Option<String>,
+    /// True bit depth of the samples.
+    pub bit_depth: u8,
+    /// A frame of which nothing came for this long is given up, in seconds.
+    pub frame_timeout_s: f64,
+    /// Frames that may be open at once.
+    pub frames_ahead: u32,
+}
+
+impl Default for Ingest {
+    fn default() -> Self {
+        Self {
+            tcp: SocketAddr::from((Ipv4Addr::LOCALHOST, 5559)),
+            zeromq: None,
+            bit_depth: 16,
+            frame_timeout_s: 10.0,
+            frames_ahead: 4,
         }
     }
 }

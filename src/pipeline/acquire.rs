@@ -1,16 +1,16 @@
 //! The board's thread: reads strips and hands them on, until the run ends or is asked to stop.
 
 use std::{
-    sync::atomic::{AtomicU64, Ordering},
+    sync::{PoisonError, atomic::Ordering},
     time::Duration,
 };
 
 use crossbeam_channel::Sender;
 use senescope_hal::{
-    ErrorKind, Gap, HalError, ReadEvent, Recovery, RunSummary, Session, State, Strip,
+    ErrorKind, Gap, HalError, HostInstant, ReadEvent, Recovery, RunSummary, Session, State, Strip,
 };
 
-use super::Stop;
+use super::{BoardReport, Monitor, Stop};
 
 /// What reaches the analysis.
 #[derive(Debug)]
@@ -34,6 +34,8 @@ pub(crate) struct Acquired {
 
 /// How long a read waits before the thread looks around. A read is woken earlier by a stop.
 const READ_SPAN: Duration = Duration::from_millis(200);
+/// How often the board is asked what it counts.
+const REPORT_SPAN: Duration = Duration::from_millis(500);
 /// How long a board may take to end its run after a stop.
 const DRAIN_SPAN: Duration = Duration::from_secs(30);
 /// How often a failed exchange is repeated before the run is given up.
@@ -44,12 +46,13 @@ const RETRIES: u32 = 3;
 /// A live board never waits here: the pool of the session is smaller than `rows`, so sending blocks
 /// only for a source that is pulled.
 ///
-/// `received` becomes the number of frames of `height` rows whose last row has come.
+/// `monitor` is told how many frames of `height` rows have come, and what the board counts; the board is told which
+/// frames are done with.
 pub(crate) fn acquire(
     session: &mut Session,
     rows: &Sender<Rows>,
     stop: &Stop,
-    received: &AtomicU64,
+    monitor: &Monitor,
     height: u32,
 ) -> Acquired {
     // Asked before it began: nothing is scanned.
@@ -58,6 +61,7 @@ pub(crate) fn acquire(
     let mut error = None;
     let mut drained_by = None;
     let mut retries = 0;
+    let mut account = Account::default();
     if !stopped {
         error = session.start().err();
     }
@@ -78,6 +82,7 @@ pub(crate) fn acquire(
             ));
             break;
         }
+        account.keep(session, monitor);
         let deadline = session.now().after(READ_SPAN);
         let event = match session.read(deadline) {
             Ok(event) => event,
@@ -93,7 +98,7 @@ pub(crate) fn acquire(
         };
         retries = 0;
         if let Some((frame, end)) = reach(&event) {
-            received.fetch_max(
+            monitor.frames_received.fetch_max(
                 frame.saturating_add(u64::from(end >= height)),
                 Ordering::Relaxed,
             );
@@ -121,10 +126,48 @@ pub(crate) fn acquire(
     }
     // As above: a lost receiver is told by its own result.
     flush(&mut pending, rows);
+    report(session, monitor);
     Acquired {
         summary: session.disarm().ok(),
         error,
         stopped,
+    }
+}
+
+/// What the board was told and has told, so far.
+#[derive(Default)]
+struct Account {
+    acknowledged: u64,
+    reported: HostInstant,
+}
+
+impl Account {
+    fn keep(&mut self, session: &mut Session, monitor: &Monitor) {
+        let done = monitor.frames_done.load(Ordering::Acquire);
+        if done > self.acknowledged {
+            self.acknowledged = done;
+            acknowledge(session, done);
+        }
+        if session.now().since(self.reported) > REPORT_SPAN {
+            self.reported = session.now();
+            report(session, monitor);
+        }
+    }
+}
+
+fn report(session: &Session, monitor: &Monitor) {
+    let report = BoardReport::of(session);
+    *monitor.board.lock().unwrap_or_else(PoisonError::into_inner) = report;
+}
+
+/// Tells the board that the first `frames` frames are done with.
+pub(crate) fn acknowledge(session: &mut Session, frames: u64) {
+    let Some(last) = frames.checked_sub(1) else {
+        return;
+    };
+    if let Err(error) = session.acknowledge(last) {
+        // The run goes on: the frames may come again after a restart, and none is missed.
+        tracing::error!(%error, "it cannot be written down which frames were used");
     }
 }
 

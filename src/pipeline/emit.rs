@@ -49,6 +49,8 @@ pub(crate) struct Emitter<'a> {
     pub(crate) latencies: &'a Mutex<Latencies>,
     /// Frames whose last row has been received.
     pub(crate) frames_received: &'a AtomicU64,
+    /// Frames whose results have been handed on, all of them.
+    pub(crate) frames_done: &'a AtomicU64,
     /// The last frame that ended, and what is wrong with it in words.
     pub(crate) quality: &'a Mutex<(FrameQuality, Vec<String>)>,
     /// Part of a frame's cells with the same fault from which on it is warned of.
@@ -133,6 +135,9 @@ impl Emitter<'_> {
                 self.judge(end, std::mem::take(quality));
                 let emitted = feed(sinks, |sink| sink.frame(&end, image.as_deref()));
                 (self.release)(image.map_or(0, |image| image.bytes()));
+                if emitted.is_ok() {
+                    self.frames_done.fetch_max(end.frame + 1, Ordering::Release);
+                }
                 emitted
             }
         }

@@ -1,13 +1,13 @@
 //! One run from the request to the run's end message: configure, refuse or arm, run, drain, report.
 
-use std::time::Duration;
+use std::{sync::atomic::Ordering, time::Duration};
 
 use crossbeam_channel::{Receiver, bounded, select, tick};
 use senescope_hal::{Clock, HalError, ScanActual, ScanRequest, Session};
 
 use super::{
-    Cause, Monitor, Run, Sink, SinkError, Stop, Unfit, analyse::Stages, mebibytes,
-    publish_sink::PublishSink,
+    BoardReport, Cause, Monitor, Run, Sink, SinkError, Stop, Unfit, acquire, analyse::Stages,
+    mebibytes, publish_sink::PublishSink,
 };
 use crate::{
     config::{self, Settings},
@@ -83,6 +83,10 @@ impl Execution<'_> {
         self,
         sinks: impl FnOnce(&ScanActual) -> Result<Vec<Box<dyn Sink>>, SinkError>,
     ) -> Result<Ended, Refused> {
+        // Also setting up may take long: a watched folder waits for its first file.
+        if let Ok(interrupter) = self.session.interrupter() {
+            self.stop.wakes(interrupter);
+        }
         let scan = self.session.configure(self.request)?;
         let stages = Stages::new(&scan, self.ensemble.manifest(), self.settings)?;
         let others = sinks(&scan)?;
@@ -129,6 +133,8 @@ impl Execution<'_> {
             drop(done);
             ended
         });
+        // What was classified while the run drained.
+        acquire::acknowledge(self.session, monitor.frames_done.load(Ordering::Acquire));
         self.outbox.stat(stat(&monitor, tiles_limit))?;
         let end = self.outbox.run_end(report)?;
         self.outbox.set_state(match end.finish {
@@ -186,7 +192,10 @@ impl Execution<'_> {
 fn stat(monitor: &Monitor, tiles_limit: usize) -> Stat {
     let latency = monitor.latency();
     let (quality, warnings) = monitor.quality();
+    let BoardReport { counters, clock } = monitor.board();
     Stat {
+        board: counters,
+        clock,
         quality,
         warnings,
         frames: monitor.frames(),

@@ -43,7 +43,7 @@ use analyse::{Analysed, Analysis, Stages};
 use emit::Emitter;
 pub use execute::{Ended, Execution, Refused};
 use fan::Fan;
-pub use monitor::Monitor;
+pub use monitor::{BoardReport, Monitor};
 pub use publish_sink::label_message;
 use queue::{Policy, TileQueue};
 pub use sink::{Classified, FrameEnd, Sink, SinkError};
@@ -103,9 +103,6 @@ impl Run<'_> {
         );
         let (to_analysis, rows) = bounded(ROWS_WAITING);
         let (to_emitter, steps) = bounded(STEPS_WAITING);
-        if let Ok(interrupter) = self.session.interrupter() {
-            stop.wakes(interrupter);
-        }
         let analysis = Analysis {
             clock: self.clock,
             scan: self.scan,
@@ -121,6 +118,7 @@ impl Run<'_> {
             verdicts: &monitor.verdicts,
             latencies: &monitor.latencies,
             frames_received: &monitor.frames_received,
+            frames_done: &monitor.frames_done,
             quality: &monitor.quality,
             warn_part: self.settings.quality.warn_part,
             stop,
@@ -138,8 +136,7 @@ impl Run<'_> {
         let (acquired, analysed, emitted, workers_whole) = thread::scope(|scope| {
             let queue = &queue;
             let board = scope.spawn(move || {
-                let received = &monitor.frames_received;
-                let acquired = acquire::acquire(session, &to_analysis, stop, received, height);
+                let acquired = acquire::acquire(session, &to_analysis, stop, monitor, height);
                 scanned();
                 acquired
             });

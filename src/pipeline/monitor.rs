@@ -1,15 +1,42 @@
 //! What can be watched of a run while it runs.
 
-use std::sync::{
-    Arc, Mutex, PoisonError,
-    atomic::{AtomicU64, Ordering},
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
 };
+
+use senescope_hal::{Session, serial::ClockFit};
 
 use super::queue::Fill;
 use crate::{
     stages::publish::Depth,
     telemetry::{Edge, EdgeCounts, FrameQuality, Latencies, LatencyReport},
 };
+
+/// What a board says of itself while it runs.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct BoardReport {
+    /// What it counts, by name.
+    pub counters: BTreeMap<String, u64>,
+    /// How its clock runs against the host's; `None` when they were not compared.
+    pub clock: Option<ClockFit>,
+}
+
+impl BoardReport {
+    /// What the board of `session` says now.
+    pub(crate) fn of(session: &Session) -> Self {
+        let counters = session.counters().into_iter();
+        Self {
+            counters: counters
+                .map(|(name, count)| (name.to_owned(), count))
+                .collect(),
+            clock: session.clock_fit(),
+        }
+    }
+}
 
 /// Counters and latencies of one run, shared between its threads and whoever watches.
 #[derive(Debug)]
@@ -22,6 +49,10 @@ pub struct Monitor {
     pub(crate) latencies: Mutex<Latencies>,
     /// Frames whose last row has been received.
     pub(crate) frames_received: AtomicU64,
+    /// Frames whose results have been handed on, all of them.
+    pub(crate) frames_done: AtomicU64,
+    /// What the board counts, and how its clock runs.
+    pub(crate) board: Mutex<BoardReport>,
     /// The last frame that ended, and what is wrong with it in words.
     pub(crate) quality: Mutex<(FrameQuality, Vec<String>)>,
 }
@@ -35,6 +66,8 @@ impl Default for Monitor {
             verdicts: Edge::new("verdicts"),
             latencies: Mutex::default(),
             frames_received: AtomicU64::new(0),
+            frames_done: AtomicU64::new(0),
+            board: Mutex::default(),
             quality: Mutex::default(),
         }
     }
@@ -70,6 +103,14 @@ impl Monitor {
     /// The last frame that ended, and what is wrong with it in words.
     pub fn quality(&self) -> (FrameQuality, Vec<String>) {
         self.quality
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    /// What the board says of itself.
+    pub fn board(&self) -> BoardReport {
+        self.board
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .clone()

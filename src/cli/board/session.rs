@@ -3,21 +3,32 @@
 use std::{path::Path, sync::Arc, time::Duration};
 
 use senescope_hal::{
-    Board, ChannelName, Clock, ScanRequest, Session,
+    Board, ChannelInfo, ChannelName, Clock, ScanRequest, Session,
+    folder::{FolderBoard, FolderConfig},
+    ingest::{IngestBoard, IngestConfig, IngestListener},
     replay::{ChannelMap, ReplayBoard, ReplayRequest, ReplaySource, ReplaySpeed},
     serial::{Address, SerialBoard, SerialConfig},
     sim::{SimBoard, SimConfig, Speed as Pace},
 };
 
-use crate::cli::{Exit, Failure};
+use crate::cli::{Exit, Failure, service::Service};
 use crate::config::{Backend, Serial, Settings, SimSpeed};
 
-/// A session on the board of the settings.
+/// Where rows come from: a session, and what must live as long as it.
+pub(crate) struct Source {
+    pub(crate) session: Session,
+    /// Where records are taken, for people.
+    pub(crate) ports: Vec<String>,
+    _listener: Option<IngestListener>,
+}
+
+/// A session on the board of the settings. `wanted` are the channels of the ensemble.
 pub(crate) fn session(
     settings: &Settings,
     wanted: &[ChannelName],
-    clock: Arc<dyn Clock>,
-) -> Result<Session, Failure> {
+    service: &Service,
+) -> Result<Source, Failure> {
+    let (mut ports, mut listener) = (Vec::new(), None);
     let board: Box<dyn Board> = match settings.board.backend {
         Backend::Sim => Box::new(SimBoard::new(SimConfig {
             speed: match settings.sim.speed {
@@ -31,13 +42,7 @@ pub(crate) fn session(
                 SimSpeed::Max => ReplaySpeed::Max,
                 SimSpeed::Times(times) => ReplaySpeed::Times(times),
             };
-            let channels = settings
-                .board
-                .channels
-                .iter()
-                .map(|(name, place)| channel_map(&format!("{name}={place}")))
-                .collect::<Result<Vec<_>, _>>()
-                .map_err(of_settings)?;
+            let channels = channels(settings).map_err(of_settings)?;
             if settings.board.path.is_none() && channels.is_empty() {
                 return Err(Failure::message(
                     Exit::Config,
@@ -58,8 +63,83 @@ pub(crate) fn session(
             .map_err(of_settings)?
         }
         Backend::Serial => serial(&settings.serial)?,
+        Backend::Folder => folder(settings, wanted).map_err(of_settings)?,
+        Backend::Ingest => {
+            let (board, port) = IngestBoard::new(ingest(settings, wanted))?;
+            let loopback = settings.ingest.tcp.ip().to_canonical().is_loopback();
+            if !loopback {
+                return Err(Failure::message(
+                    Exit::Config,
+                    format!(
+                        "`ingest.tcp` is {}; only the loopback interface is allowed, for example 127.0.0.1:5559",
+                        settings.ingest.tcp
+                    ),
+                ));
+            }
+            let bound = listener.insert(IngestListener::bind(settings.ingest.tcp, port.clone())?);
+            ports.push(format!("tcp://{}", bound.address()));
+            if let Some(endpoint) = &settings.ingest.zeromq {
+                ports.push(format!(
+                    "{} (ZeroMQ)",
+                    service.take_records(endpoint, port)?
+                ));
+            }
+            Box::new(board)
+        }
     };
-    Ok(on(board, settings, clock))
+    Ok(Source {
+        session: on(board, settings, service.clock.clone()),
+        ports,
+        _listener: listener,
+    })
+}
+
+/// Where the settings say that channels are.
+fn channels(settings: &Settings) -> Result<Vec<ChannelMap>, Failure> {
+    let table = settings.board.channels.iter();
+    table
+        .map(|(name, place)| channel_map(&format!("{name}={place}")))
+        .collect()
+}
+
+/// A watched folder.
+fn folder(settings: &Settings, wanted: &[ChannelName]) -> Result<Box<dyn Board>, Failure> {
+    let folder = &settings.folder;
+    let Some(directory) = &folder.directory else {
+        return Err(Failure::message(
+            Exit::Config,
+            "`board.backend` is folder and there is none: set `folder.directory`".to_owned(),
+        ));
+    };
+    Ok(Box::new(FolderBoard::new(FolderConfig {
+        patterns: folder.patterns.clone(),
+        channels: channels(settings)?,
+        pixel_size_um: settings.board.pixel_size_um,
+        wanted: wanted.to_vec(),
+        settle: Duration::from_secs_f64(folder.settle_s),
+        poll: Duration::from_secs_f64(folder.poll_s),
+        give_up: Duration::from_secs_f64(folder.give_up_s),
+        first_file: Duration::from_secs_f64(folder.first_file_s),
+        journal: folder.journal.clone(),
+        ..FolderConfig::new(directory)
+    })?))
+}
+
+/// The frames that other programs push: of the scan's size, with the ensemble's channels.
+fn ingest(settings: &Settings, wanted: &[ChannelName]) -> IngestConfig {
+    let (scan, ingest) = (&settings.scan, &settings.ingest);
+    let counts = |name: &ChannelName| ChannelInfo::counts(name.clone(), ingest.bit_depth);
+    IngestConfig {
+        channels: wanted.iter().map(counts).collect(),
+        width: scan.width,
+        height: scan.height,
+        pixel_size_um: scan.pixel_size_um,
+        dwell_ns: None,
+        line_period_ns: None,
+        strip_rows: scan.strip_rows,
+        frame_timeout: Duration::from_secs_f64(ingest.frame_timeout_s),
+        frames_ahead: ingest.frames_ahead as usize,
+    }
 }
 
 /// A board on a serial port or TCP.
@@ -118,7 +198,7 @@ pub(crate) fn channel_map(text: &str) -> Result<ChannelMap, Failure> {
         .map_err(|sentence| Failure::message(Exit::Usage, sentence))
 }
 
-/// What is asked of the board of the settings. Files have their own geometry.
+/// What is asked of the board of the settings. Files have their own geometry, and pushed frames that of the settings.
 pub(crate) fn request(settings: &Settings) -> ScanRequest {
     let scan = &settings.scan;
     match settings.board.backend {
@@ -132,7 +212,7 @@ pub(crate) fn request(settings: &Settings) -> ScanRequest {
             channels: Vec::new(),
             frames: scan.frames,
         },
-        Backend::Replay => ScanRequest {
+        Backend::Replay | Backend::Folder | Backend::Ingest => ScanRequest {
             strip_rows: Some(scan.strip_rows),
             frames: scan.frames,
             ..ScanRequest::default()

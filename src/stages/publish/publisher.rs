@@ -9,7 +9,7 @@ use crate::stages::publish::{
     Listeners, Outbox, PublishError, SnapshotLimits,
     outbox::Lanes,
     queue::Queue,
-    socket::{Backlog, PubSocket, RouterSocket},
+    socket::{Backlog, MAX_REQUEST_BYTES, PubSocket, RouterSocket},
 };
 
 /// Time between two signs of life.
@@ -78,7 +78,7 @@ impl Publisher {
         let maps = backlog(config.maps_backlog_bytes, MAP_BYTES);
         let labels = Arc::new(PubSocket::bind(&config.labels, labels).await?);
         let maps = Arc::new(PubSocket::bind(&config.maps, maps).await?);
-        let control = Arc::new(RouterSocket::bind(&config.control).await?);
+        let control = Arc::new(RouterSocket::bind(&config.control, MAX_REQUEST_BYTES).await?);
         let lanes = Lanes {
             labels: Queue::new(config.labels_queue_bytes),
             maps: Queue::new(config.maps_queue_bytes),

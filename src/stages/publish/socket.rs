@@ -174,15 +174,15 @@ pub struct RouterSocket {
 }
 
 impl RouterSocket {
-    /// Binds; port 0 takes a free port.
+    /// Binds for requests of at most `most` bytes; port 0 takes a free port.
     ///
     /// # Errors
     /// When the endpoint is not allowed or in use.
-    pub async fn bind(endpoint: &str) -> Result<Self, PublishError> {
+    pub async fn bind(endpoint: &str, most: usize) -> Result<Self, PublishError> {
         let options = options()
             .send_hwm(FEW_MESSAGES)
             .recv_hwm(FEW_MESSAGES)
-            .max_message_size(MAX_REQUEST_BYTES);
+            .max_message_size(most);
         let (socket, endpoint) = bound(SocketType::Router, options, endpoint).await?;
         let socket = IdentitySocket::try_from(socket).map_err(|error| failed(&endpoint, &error))?;
         Ok(Self { socket, endpoint })

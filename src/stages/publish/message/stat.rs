@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, fmt};
 
+use senescope_hal::serial::ClockFit;
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -37,6 +38,10 @@ pub struct Stat {
     pub quality: FrameQuality,
     /// What is wrong with that frame, in words.
     pub warnings: Vec<String>,
+    /// What the board counts since it was opened, by name: repairs of its link, files that were taken, and so on.
+    pub board: BTreeMap<String, u64>,
+    /// How the board's clock runs against this host's; null when they were not compared.
+    pub clock: Option<ClockFit>,
 }
 
 /// Where the daemon is.

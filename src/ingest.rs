@@ -1,0 +1,38 @@
+//! Records over ZeroMQ: one message, one reply, as `hal/README.md` has it. The board itself is in `hal`.
+
+use senescope_hal::{ingest::IngestPort, wire::MAX_RECORD};
+
+use crate::stages::publish::{PublishError, socket::RouterSocket};
+
+/// A bound socket at which records are taken.
+#[derive(Debug)]
+pub struct IngestSocket(RouterSocket);
+
+impl IngestSocket {
+    /// Binds; port 0 takes a free port.
+    ///
+    /// # Errors
+    /// When the endpoint is not allowed or in use.
+    pub async fn bind(endpoint: &str) -> Result<Self, PublishError> {
+        Ok(Self(RouterSocket::bind(endpoint, MAX_RECORD).await?))
+    }
+
+    /// Where it is bound, with the port that was taken.
+    pub fn endpoint(&self) -> &str {
+        self.0.endpoint()
+    }
+
+    /// Gives what comes to `port`, until the socket is closed.
+    pub async fn serve(self, port: IngestPort) {
+        // All of its peers are one to the board: it tells sessions by what is in their records.
+        let mut peer = port.messages();
+        while let Ok((from, frames)) = self.0.recv().await {
+            // A message of several frames is none; what it says then is told as for any other wrong message.
+            let message = match frames.as_slice() {
+                [message] => message.as_slice(),
+                _ => &[],
+            };
+            self.0.reply(&from, peer.take(message));
+        }
+    }
+}
