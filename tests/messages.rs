@@ -22,7 +22,7 @@ use senescope::{
     },
     telemetry::{Discard, Edge, FrameQuality, Latencies},
 };
-use senescope_hal::{Clock, HostInstant};
+use senescope_hal::{Clock, HostInstant, serial::ClockFit};
 use serde::{Serialize, de::DeserializeOwned};
 use values::{cell, heatmap, identity, report, run_start, verdict};
 
@@ -98,6 +98,14 @@ fn stat() -> Stat {
         edges: vec![edge.counts()],
         latency,
         queues: [("publish.maps".to_owned(), Default::default())].into(),
+        board: [("resumed".to_owned(), 1)].into(),
+        clock: Some(ClockFit {
+            offset_ns: -5e9,
+            drift_ppm: 12.5,
+            residual_ns: 4096.0,
+            exchange_ns: 131_072,
+            points: 64,
+        }),
     }
 }
 

@@ -344,6 +344,29 @@ mod tests {
         }
     }
 
+    #[test]
+    fn the_examples_are_configurations() {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/config");
+        let mut backends = Vec::new();
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let settings = load(&Sources {
+                file: Some(entry.unwrap().path()),
+                environment: Some(Vec::new()),
+                set: Vec::new(),
+            });
+            backends.push(format!("{:?}", settings.unwrap().board.backend));
+        }
+        // One for each backend.
+        let words = WORDS
+            .iter()
+            .find(|(key, ..)| *key == "board.backend")
+            .unwrap()
+            .1;
+        backends.sort();
+        backends.dedup();
+        assert_eq!(backends.len(), words.len());
+    }
+
     fn collect_keys(value: &Value, into: &mut Vec<String>) {
         for (key, value) in value.as_object().into_iter().flatten() {
             match value {

@@ -5,6 +5,12 @@ import socket
 PATIENCE_S = 60
 
 
+def free_address() -> str:
+    """Return an address of this host that nobody listens at."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return f"127.0.0.1:{server.getsockname()[1]}"
+
+
 class Ports:
     """Three free ports: of labels, maps and commands, kept until the daemon wants them."""
 
