@@ -107,7 +107,12 @@ impl Truth {
         let mut samples = Vec::new();
         for row in header.first_row..header.first_row + header.rows {
             for plane in planes {
-                samples.extend(&plane[row as usize * width..][..width]);
+                let line = &plane[row as usize * width..][..width];
+                if header.odd_rows_reversed && row % 2 == 1 {
+                    samples.extend(line.iter().rev());
+                } else {
+                    samples.extend(line);
+                }
             }
         }
         samples

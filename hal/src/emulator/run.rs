@@ -130,7 +130,8 @@ impl Run {
 
     /// Ends the run after the row that is being scanned.
     pub(super) fn abort(&mut self, now: HostInstant) {
-        self.timeline.end_after(self.rows(now));
+        let scanning = !self.pulled && self.started.is_some();
+        self.timeline.end_after(self.rows(now) + u64::from(scanning));
     }
 
     /// Strip `sequence` was not given after all.

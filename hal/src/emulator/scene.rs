@@ -82,7 +82,12 @@ impl Scene {
         for row in rows.first..rows.first + rows.rows {
             for plane in planes {
                 let start = row as usize * width;
-                samples.extend(plane.get(start..start + width).unwrap_or_default());
+                let line = plane.get(start..start + width).unwrap_or_default();
+                if self.actual.bidirectional && row % 2 == 1 {
+                    samples.extend(line.iter().rev());
+                } else {
+                    samples.extend(line);
+                }
             }
         }
         if stuck {

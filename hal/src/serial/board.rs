@@ -27,6 +27,8 @@ const ATTEMPTS: Duration = Duration::from_millis(100);
 const COMPARE: Duration = Duration::from_secs(1);
 /// Comparisons of the clocks before a run.
 const COMPARISONS: u32 = 4;
+/// The kind of error that another board at the same address is: nothing will bring the first one back.
+const ANOTHER: ErrorKind = ErrorKind::Unsupported;
 /// Attempts at an exchange outside of a run.
 const TRIES: u32 = 3;
 
@@ -151,9 +153,10 @@ impl SerialBoard {
         self.exchange = None;
         let mut exchange = Exchange::open(&self.config)?;
         let (identity, boot) = peer::greet(&mut exchange).map_err(|trouble| self.gone(&trouble))?;
-        if identity != self.peer.identity {
+        // The firmware may be another: boards restart after they were given one.
+        if identity.serial != self.peer.identity.serial {
             return Err(HalError::new(
-                ErrorKind::Disconnected,
+                ANOTHER,
                 format!(
                     "another board is at {} now: {} {} instead of {}",
                     self.config.address, identity.model, identity.serial, self.peer.identity.serial
@@ -323,7 +326,9 @@ impl SerialBoard {
     fn fail(&mut self, ending: Ending) {
         match ending {
             Ending::Restarted => self.counters.restarts += 1,
-            Ending::Lost | Ending::Unreadable => self.counters.runs_given_up += 1,
+            Ending::Lost | Ending::Another | Ending::Unreadable => {
+                self.counters.runs_given_up += 1;
+            }
             Ending::Taken => {}
         }
         if let Some(run) = &mut self.run {
@@ -452,6 +457,7 @@ impl SerialBoard {
                     }
                 }
             }
+            Err(error) if error.kind() == ANOTHER => self.fail(Ending::Another),
             Err(_) if SystemClock.now() >= until => self.fail(Ending::Lost),
             Err(error) => {
                 tracing::debug!(%error, "the board is not back yet");
@@ -469,6 +475,10 @@ impl SerialBoard {
                 format!("the board at {address} has restarted; the rest of its run is lost")
             }
             Ending::Taken => format!("another program has begun a run on the board at {address}"),
+            Ending::Another => format!(
+                "another board is at {address} now; this run was that of {} {}",
+                self.peer.identity.model, self.peer.identity.serial
+            ),
             Ending::Lost => format!(
                 "the board at {address} did not come back within {} s; check its cable",
                 self.config.reopen_for.as_secs()

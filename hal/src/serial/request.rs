@@ -186,12 +186,15 @@ pub(super) fn achieved(
             LinkKind::Usb => "USB link",
             LinkKind::Tcp => "network",
         };
+        // A board may take the same time for turning at any speed: only the pixels' time grows.
+        let too_fast = bytes_per_s / link as f64 - 1.0;
+        let longer_ns = form.line_ns as f64 * too_fast / f64::from(form.width);
         return refuse(
             ErrorKind::Unsupported,
             format!(
                 "this scan makes {bytes_per_s:.0} bytes a second and the {kind} carries {link}; ask for a dwell time of \
                  at least {} ns, fewer channels or another link",
-                (form.dwell_ns as f64 * bytes_per_s / link as f64).ceil()
+                (form.dwell_ns as f64 + longer_ns).ceil()
             ),
         );
     }

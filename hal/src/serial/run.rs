@@ -39,6 +39,8 @@ pub(super) enum Ending {
     Restarted,
     /// The link did not come back.
     Lost,
+    /// Another board came back.
+    Another,
     /// Strip after strip could not be had.
     Unreadable,
     /// Another program began a run on the board.
@@ -212,7 +214,7 @@ impl Run {
     pub(super) fn fail(&mut self, ending: Ending) {
         let cause = match ending {
             Ending::Restarted | Ending::Taken => GapCause::DeviceReset,
-            Ending::Lost | Ending::Unreadable => GapCause::Link,
+            Ending::Lost | Ending::Another | Ending::Unreadable => GapCause::Link,
         };
         self.rows.miss(self.rows.end_of_frame(), cause);
         self.phase = Phase::Ended(Some(ending));
