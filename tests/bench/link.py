@@ -1,11 +1,11 @@
-"""Prints what the driver of boards makes of a pseudo-terminal, beside a plain copy of the same bytes.
+"""Prints what the driver of boards makes of a pseudo-terminal, beside a plain copy of its bytes.
 
 Usage: link.py SENESCOPE.
 
-Copy: `cat` writes the bytes of 200 frames of 512 x 512 pixels in three channels to one end and `head`
-reads them from the other. Driver: `board emulate` and `board probe` as separate processes carry the
-same frames as checked records, one strip a request, as fast as the link goes. Both alternate; the
-ratio is of medians of the same run.
+Copy: `cat` writes the bytes of 200 frames of 512 x 512 pixels in three channels to one end and
+`head` reads them from the other. Driver: `board emulate` and `board probe` as separate processes
+carry the same frames as checked records, one strip a request, as fast as the link goes. Both
+alternate; the ratio is of medians of the same run.
 """
 
 import json

@@ -44,7 +44,7 @@ BANNER = b"\r\nrst:0x1 (POWERON)\r\nboard 0.9 (#3) self-test ok\r\n"
 
 ERRORS = {
     -101: "Invalid character", -104: "Data type error", -108: "Parameter not allowed",
-    -109: "Missing parameter", -113: "Undefined header", -213: "Init ignored",
+    -109: "Missing parameter", -113: "Undefined header",
     -221: "Settings conflict", -222: "Data out of range", -224: "Illegal parameter value",
     -350: "Queue overflow", -363: "Input buffer overrun",
 }
@@ -326,7 +326,7 @@ class Board:
 
     def initiate(self) -> None:
         if not self.run.ended:
-            raise ScpiError(-213)
+            raise ScpiError(-221)
         self.corrupted.clear()
         begin = self.now() + TRIGGER * self.settings.external
         mood = self.options.pulled, self.options.overrun

@@ -1,7 +1,8 @@
 """Writes ../golden/scanimage.tif as ScanImage would: BigTIFF, signed 16 bits, channels page by page.
 
-Needs: pip install tifffile numpy. Run it in this folder, once; its output is committed. The texts have the form
-of the "ScanImage BigTiff Specification" (docs.scanimage.org); tifffile reads them back here as ScanImage's.
+Needs: pip install tifffile numpy. Run it in this folder, once; its output is committed. The texts
+have the form of the "ScanImage BigTiff Specification" (docs.scanimage.org); tifffile reads them back
+here as ScanImage's.
 """
 
 import pathlib
@@ -45,7 +46,13 @@ with tifffile.TiffWriter(PATH, bigtiff=True, byteorder="<") as tif:
                     "I2CData = {}",
                 ]
             )
-            tif.write(image, description=description, software=SOFTWARE, metadata=None, photometric="minisblack")
+            tif.write(
+                image,
+                description=description,
+                software=SOFTWARE,
+                metadata=None,
+                photometric="minisblack",
+            )
 
 with tifffile.TiffFile(PATH) as tif:
     assert tif.is_scanimage and tif.is_bigtiff
