@@ -1,8 +1,8 @@
-"""Writes ../golden/scanimage.tif as ScanImage would: BigTIFF, signed 16 bits, channels page by page.
+"""Writes ../golden/scanimage.tif as ScanImage would: BigTIFF, signed 16 bits, page by page.
 
 Needs: pip install tifffile numpy. Run it in this folder, once; its output is committed. The texts
-have the form of the "ScanImage BigTiff Specification" (docs.scanimage.org); tifffile reads them back
-here as ScanImage's.
+have the form of the "ScanImage BigTiff Specification" (docs.scanimage.org); tifffile reads them
+back here as ScanImage's.
 """
 
 import pathlib
