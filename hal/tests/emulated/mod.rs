@@ -1,4 +1,5 @@
 //! An emulated board in a thread of the test.
+#![allow(dead_code, reason = "each test crate uses a part")]
 
 use std::{io, net::Ipv4Addr, thread::JoinHandle};
 
@@ -21,17 +22,18 @@ impl Emulated {
     pub(crate) fn on_pty(config: EmulatorConfig) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let place = Place::Pty(folder.path().join("board"));
-        let mut board = Self::start(place, config);
+        let mut board = Self::at(place, config);
         board._folder = Some(folder);
         board
     }
 
     /// A board on a TCP port of the loopback interface.
     pub(crate) fn on_tcp(config: EmulatorConfig) -> Self {
-        Self::start(Place::Tcp((Ipv4Addr::LOCALHOST, 0).into()), config)
+        Self::at(Place::Tcp((Ipv4Addr::LOCALHOST, 0).into()), config)
     }
 
-    fn start(place: Place, config: EmulatorConfig) -> Self {
+    /// A board at `place`.
+    pub(crate) fn at(place: Place, config: EmulatorConfig) -> Self {
         let mut port = Port::open(place).unwrap();
         let address = port.address();
         let (stop, stopped) = bounded(1);
