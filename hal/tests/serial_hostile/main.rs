@@ -26,9 +26,8 @@ use hostile::{
 use senescope_hal::{
     Board, Clock, ErrorKind, HalError, HostInstant, ReadEvent, RunSummary, ScanRequest,
     StripBuffer, SystemClock,
-    emulator::{EmulatorConfig, Place, Port},
+    emulator::{Place, Port},
     serial::{SerialBoard, SerialConfig},
-    sim::Speed,
     wire::{ActualForm, CapabilityForm, RecordHeader},
 };
 use serde_json::{Value, json};

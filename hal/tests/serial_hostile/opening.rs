@@ -38,33 +38,7 @@ fn peers_that_are_no_board_are_told_and_make_room_for_one() {
 
 /// A board at an address where another was before.
 fn a_good_board_works(address: std::net::SocketAddr) {
-    let emulated = Emulated::at(
-        Place::Tcp(address),
-        EmulatorConfig {
-            speed: Speed::AsFastAsPossible,
-            fields: 1,
-            ..EmulatorConfig::of_seed(3)
-        },
-    );
-    let mut board = SerialBoard::open(emulated.config()).unwrap();
-    let actual = board
-        .configure(&ScanRequest {
-            width: Some(16),
-            height: Some(16),
-            frames: Some(1),
-            ..ScanRequest::default()
-        })
-        .unwrap();
-    board.arm().unwrap();
-    board.start().unwrap();
-    loop {
-        let buffer = StripBuffer::detached(actual.strip_samples());
-        let deadline = SystemClock.now().after(Duration::from_secs(10));
-        if let ReadEvent::EndOfRun = board.read(buffer, deadline).unwrap() {
-            break;
-        }
-    }
-    assert_eq!(board.disarm().unwrap().rows_delivered, 16);
+    emulated::scans(&Emulated::at(Place::Tcp(address), emulated::quick()));
 }
 
 #[test]
