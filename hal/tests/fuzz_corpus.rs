@@ -1,5 +1,11 @@
 //! What the fuzzers began with and found is replayed: the laws hold for all of it. `hal/fuzz/README.md` says how it
 //! came to be.
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test that cannot go on must say where"
+)]
 
 #[path = "../fuzz/laws.rs"]
 mod laws;
