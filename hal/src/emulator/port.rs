@@ -16,10 +16,16 @@ use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
     fs::OFlags,
     pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt},
-    termios::{OptionalActions, tcgetattr, tcsetattr},
+    termios::{OptionalActions, QueueSelector, tcflush, tcgetattr, tcsetattr},
 };
 
 use crate::{Clock, HostInstant, SystemClock};
+
+/// How often a write looks whether another host waits.
+const LOOK: Duration = Duration::from_millis(20);
+
+/// Most hosts that wait.
+const BACKLOG: usize = 128;
 
 /// Where a board is to be found.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,7 +40,7 @@ pub enum Place {
 enum Line {
     Pty {
         master: File,
-        _slave: File,
+        slave: File,
     },
     Tcp {
         listener: TcpListener,
@@ -47,6 +53,7 @@ enum Line {
 pub struct Port {
     place: Place,
     line: Option<Line>,
+    hosts: u64,
 }
 
 impl Port {
@@ -55,7 +62,11 @@ impl Port {
     /// # Errors
     /// Of the operating system.
     pub fn open(place: Place) -> io::Result<Self> {
-        let mut port = Self { place, line: None };
+        let mut port = Self {
+            place,
+            line: None,
+            hosts: 0,
+        };
         port.plug()?;
         Ok(port)
     }
@@ -102,6 +113,21 @@ impl Port {
         Ok(())
     }
 
+    /// Hosts so far that connected over TCP: what comes after a change has nothing to do with what came before.
+    pub fn hosts(&self) -> u64 {
+        self.hosts
+    }
+
+    /// Whether another host waits to take over, which the next [`Port::read`] lets it do.
+    pub fn is_wanted(&self) -> bool {
+        match &self.line {
+            Some(Line::Tcp { listener, .. }) => {
+                matches!(ready(&[listener], PollFlags::IN, Duration::ZERO), Ok(true))
+            }
+            _ => false,
+        }
+    }
+
     /// What the host has sent: waits at most `wait` for it; 0 when there is nothing.
     ///
     /// # Errors
@@ -123,10 +149,12 @@ impl Port {
                 if !ready(&both, PollFlags::IN, wait)? {
                     return Ok(0);
                 }
-                if let Ok((stream, _)) = listener.accept() {
-                    stream.set_nonblocking(true)?;
-                    stream.set_nodelay(true)?;
-                    *host = Some(stream);
+                // Of several that wait, the last is the host.
+                for stream in listener.incoming().take(BACKLOG).map_while(Result::ok) {
+                    // One that has gone already is none.
+                    let set = stream.set_nonblocking(true).and(stream.set_nodelay(true));
+                    *host = set.is_ok().then_some(stream);
+                    self.hosts += 1;
                 }
                 let Some(stream) = host else { return Ok(0) };
                 match nothing_yet(stream.read(bytes)) {
@@ -145,21 +173,42 @@ impl Port {
         }
     }
 
-    /// Sends bytes; what the host has not taken by `until` is lost.
-    pub fn write(&mut self, mut bytes: &[u8], until: HostInstant) {
+    /// Sends bytes; says whether the host took them. One that has not taken them by `until` is given up, with all
+    /// that it has sent, and so is one for which another waits.
+    pub fn write(&mut self, mut bytes: &[u8], until: HostInstant) -> bool {
         while !bytes.is_empty() {
             let wait = until.since(SystemClock.now());
+            if wait.is_zero() || self.is_wanted() {
+                self.give_up();
+                return false;
+            }
+            let wait = wait.min(LOOK);
             let written = match &mut self.line {
-                None | Some(Line::Tcp { host: None, .. }) => return,
+                None | Some(Line::Tcp { host: None, .. }) => return false,
                 Some(Line::Pty { master, .. }) => write_some(master, bytes, wait),
                 Some(Line::Tcp {
                     host: Some(host), ..
                 }) => write_some(host, bytes, wait),
             };
             match written {
-                Ok(0) if wait.is_zero() => return,
                 Ok(count) => bytes = bytes.get(count..).unwrap_or_default(),
-                Err(_) => return,
+                Err(_) => {
+                    self.give_up();
+                    return false;
+                }
+            }
+        }
+        true
+    }
+
+    /// Forgets the host, and what lies on the line.
+    fn give_up(&mut self) {
+        match &mut self.line {
+            None => {}
+            Some(Line::Tcp { host, .. }) => *host = None,
+            Some(Line::Pty { slave, .. }) => {
+                // A line that cannot be emptied is made quiet by the next host.
+                let _ = tcflush(slave, QueueSelector::IOFlush);
             }
         }
     }
@@ -200,7 +249,7 @@ fn pty(link: &Path) -> io::Result<Line> {
     fs::rename(&new, link)?;
     Ok(Line::Pty {
         master: File::from(master),
-        _slave: slave,
+        slave,
     })
 }
 

@@ -7,6 +7,9 @@ use crate::{
     wire::{ActualForm, RunPhase},
 };
 
+/// Strips of a run; no run is so long that it has more.
+const MOST_STRIPS: u64 = 1 << 32;
+
 /// A run from `INITiate` on.
 #[derive(Clone, Debug)]
 pub(super) struct Run {
@@ -96,6 +99,9 @@ impl Run {
 
     /// Where strip `sequence` is; a board that is pulled makes it.
     pub(super) fn find(&mut self, sequence: u64, now: HostInstant) -> Found {
+        if sequence >= MOST_STRIPS {
+            return Found::Never;
+        }
         let slot = self.timeline.slot(sequence);
         if self.pulled && self.started.is_some() {
             self.made = self.made.max(self.timeline.whole_after(slot));
@@ -131,7 +137,8 @@ impl Run {
     /// Ends the run after the row that is being scanned.
     pub(super) fn abort(&mut self, now: HostInstant) {
         let scanning = !self.pulled && self.started.is_some();
-        self.timeline.end_after(self.rows(now) + u64::from(scanning));
+        self.timeline
+            .end_after(self.rows(now) + u64::from(scanning));
     }
 
     /// Strip `sequence` was not given after all.

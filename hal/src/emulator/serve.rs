@@ -23,11 +23,16 @@ pub fn serve(device: &mut Device, port: &mut Port, stop: &Receiver<()>) -> io::R
     let mut bytes = [0; 4096];
     let mut message = Vec::with_capacity(MAX_MESSAGE + 1);
     let mut muted = HostInstant::default();
-    loop {
+    let mut hosts = port.hosts();
+    'hosts: loop {
         if pause(stop, Duration::ZERO) {
             return Ok(());
         }
         let count = port.read(&mut bytes, LOOK)?;
+        if port.hosts() != hosts {
+            hosts = port.hosts();
+            message.clear();
+        }
         for byte in bytes.get(..count).unwrap_or_default() {
             // One byte more than is allowed is kept, so that the message is seen to be too long.
             if message.len() <= MAX_MESSAGE {
@@ -45,9 +50,15 @@ pub fn serve(device: &mut Device, port: &mut Port, stop: &Receiver<()>) -> io::R
             message.clear();
             let mut steps = VecDeque::from(steps);
             while let Some(step) = steps.pop_front() {
+                if port.is_wanted() {
+                    continue 'hosts;
+                }
                 let span = match step {
                     Step::Send(reply) => {
-                        port.write(&reply, clock.now().after(PATIENCE));
+                        if !port.write(&reply, clock.now().after(PATIENCE)) {
+                            // Who does not read is not answered, whatever else was asked.
+                            continue 'hosts;
+                        }
                         continue;
                     }
                     Step::Mute(span) => {

@@ -8,7 +8,7 @@ use super::{
     ClockFit, SerialConfig,
     clock::ClockFitter,
     counters::Counters,
-    exchange::{Exchange, Trouble},
+    exchange::{Exchange, SHOWN, Trouble},
     peer::{self, Peer},
     request,
     run::{Ending, Fit, Phase, Run, Rung},
@@ -200,7 +200,7 @@ impl SerialBoard {
         if let Some(error) = errors.first() {
             return Err(HalError::new(
                 ErrorKind::Unsupported,
-                format!("the board refuses this scan: {error}"),
+                format!("the board refuses this scan: {error:.SHOWN$}"),
             ));
         }
         Ok(Scan {
@@ -293,7 +293,9 @@ impl SerialBoard {
             Fit::Foreign => {
                 exchange.done();
                 self.nothing()?;
-                return Err(Trouble::Garbled("a record of another run".to_owned()));
+                if !self.has_ended() {
+                    return Err(Trouble::Garbled("a record of another run".to_owned()));
+                }
             }
         }
         Ok(None)
@@ -315,12 +317,21 @@ impl SerialBoard {
             };
             self.peer.boot = boot;
             self.fail(ending);
+        } else if !run.is_possible(&status) {
+            return Err(Trouble::Garbled(format!(
+                "a status that cannot be ({status})"
+            )));
         } else if run.sequence < status.oldest {
             self.counters.strips_late += run.late(status.oldest);
         } else if status.phase == RunPhase::Idle && run.sequence >= status.next {
             run.end(status.rows);
         }
         Ok(())
+    }
+
+    fn has_ended(&self) -> bool {
+        let ended = |run: &Run| matches!(run.phase, Phase::Ended(_));
+        self.run.as_ref().is_some_and(ended)
     }
 
     fn fail(&mut self, ending: Ending) {
@@ -555,7 +566,7 @@ impl Board for SerialBoard {
         if let Some(error) = errors.first() {
             return Err(HalError::new(
                 ErrorKind::Unsupported,
-                format!("the board does not start: {error}"),
+                format!("the board does not start: {error:.SHOWN$}"),
             ));
         }
         if let Some(run) = &mut self.run {
@@ -596,6 +607,10 @@ impl Board for SerialBoard {
         loop {
             if let Some(event) = self.step(&mut buffer, deadline)? {
                 return Ok(event);
+            }
+            // A board that answers at once, and has nothing, does not keep the thread.
+            if self.wake.1.try_recv().is_ok() || SystemClock.now() > deadline {
+                return Ok(ReadEvent::Idle);
             }
         }
     }

@@ -18,6 +18,10 @@ const QUIET: Duration = Duration::from_millis(50);
 const DISCARD: (Duration, usize) = (Duration::from_secs(2), 16 << 20);
 /// Most errors that are taken from the board's queue at once.
 const MOST_ERRORS: usize = 32;
+/// Longest that a byte of an answer may take, on average: less than half as fast as a UART of 9 600 baud.
+const SLOWEST: Duration = Duration::from_micros(2500);
+/// Most characters of what a board says that are shown to a person.
+pub(super) const SHOWN: usize = 300;
 
 /// What is wrong with an exchange.
 #[derive(Debug)]
@@ -35,7 +39,7 @@ impl fmt::Display for Trouble {
         match self {
             Self::Gone(error) => write!(f, "the link is gone ({error})"),
             Self::Silent => f.write_str("no answer came"),
-            Self::Garbled(how) => f.write_str(how),
+            Self::Garbled(how) => write!(f, "{how:.SHOWN$}"),
         }
     }
 }
@@ -54,6 +58,8 @@ pub(super) struct Exchange {
     patience: Duration,
     /// When the last byte was sent or received.
     active: HostInstant,
+    /// How long this answer was waited for.
+    waited: Duration,
 }
 
 impl Exchange {
@@ -64,6 +70,7 @@ impl Exchange {
             filled: 0,
             patience: config.patience,
             active: HostInstant::default(),
+            waited: Duration::ZERO,
         })
     }
 
@@ -76,6 +83,7 @@ impl Exchange {
             )));
         }
         self.active = SystemClock.now();
+        self.waited = Duration::ZERO;
         let until = self.active.after(self.patience);
         self.link.write(format!("{message}\n").as_bytes(), until)?;
         Ok(())
@@ -93,9 +101,13 @@ impl Exchange {
         patience: Duration,
     ) -> Result<String, Trouble> {
         self.send(message)?;
-        let until = self.active.after(patience);
         loop {
             let end = self.come().iter().position(|byte| *byte == b'\n');
+            if end.unwrap_or(self.filled) > MAX_MESSAGE {
+                return Err(Trouble::Garbled(format!(
+                    "a line that does not end answers {message}"
+                )));
+            }
             if let Some(end) = end {
                 let line = String::from_utf8_lossy(&self.bytes[..end])
                     .trim()
@@ -108,14 +120,7 @@ impl Exchange {
                 self.filled = 0;
                 return Ok(line);
             }
-            if self.filled > MAX_MESSAGE {
-                return Err(Trouble::Garbled(format!(
-                    "a line that does not end answers {message}"
-                )));
-            }
-            if self.fill(LOOK)? == 0 && SystemClock.now() > until {
-                return Err(Trouble::Silent);
-            }
+            self.wait(LOOK, patience)?;
         }
     }
 
@@ -128,7 +133,7 @@ impl Exchange {
                 self.filled = 0;
                 return Ok(block);
             }
-            self.wait(LOOK)?;
+            self.wait(LOOK, self.patience)?;
         }
     }
 
@@ -148,7 +153,7 @@ impl Exchange {
                 return Ok(None);
             }
             let left = until.since(SystemClock.now());
-            self.wait(left.min(LOOK))?;
+            self.wait(left.min(LOOK), self.patience)?;
             if left.is_zero() {
                 return self.block(limit);
             }
@@ -188,11 +193,17 @@ impl Exchange {
         }
     }
 
-    /// Takes bytes in. An answer of which nothing came for too long is none.
-    fn wait(&mut self, wait: Duration) -> Result<(), Trouble> {
-        let silent = SystemClock.now().since(self.active) > self.patience;
+    /// Takes bytes in. An answer of which nothing came for `patience` is none, nor is one that comes in drops.
+    fn wait(&mut self, wait: Duration, patience: Duration) -> Result<(), Trouble> {
+        let began = SystemClock.now();
+        let silent = began.since(self.active) > patience;
         if self.fill(wait)? == 0 && silent {
             return Err(Trouble::Silent);
+        }
+        // Only waits count, and not that this host was busy: what came meanwhile is taken at once.
+        self.waited += SystemClock.now().since(began).min(wait);
+        if self.waited > patience + SLOWEST * self.filled as u32 {
+            return Err(Trouble::Garbled("an answer comes too slowly".to_owned()));
         }
         Ok(())
     }

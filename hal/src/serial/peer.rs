@@ -50,8 +50,8 @@ pub(super) fn greet(exchange: &mut Exchange) -> Result<(Identity, u64), Trouble>
     let [maker, model, serial, firmware] = fields.as_slice() else {
         return Err(Trouble::Garbled(format!("`*IDN?` is answered by {line:?}")));
     };
-    let protocol = number(exchange, "SYST:PROT?")? as u32;
-    if protocol != PROTOCOL {
+    let protocol = number(exchange, "SYST:PROT?")?;
+    if protocol != u64::from(PROTOCOL) {
         return Err(Trouble::Garbled(format!(
             "it speaks version {protocol} of the protocol, and this program speaks {PROTOCOL}"
         )));
@@ -62,7 +62,7 @@ pub(super) fn greet(exchange: &mut Exchange) -> Result<(Identity, u64), Trouble>
         model: (*model).to_owned(),
         serial: (*serial).to_owned(),
         firmware: (*firmware).to_owned(),
-        protocol,
+        protocol: PROTOCOL,
     };
     Ok((identity, boot))
 }

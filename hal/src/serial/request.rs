@@ -10,6 +10,8 @@ use crate::{
 
 /// Bytes that a strip costs beside its samples: request, block header, record header, checksum, newline.
 const OVERHEAD: u64 = (HEADER + CHECKSUM) as u64 + 40;
+/// Most rows of a frame that records have numbers for.
+const MAX_HEIGHT: u32 = u16::MAX as u32;
 const DEFAULT_EDGE: u32 = 512;
 const DEFAULT_DWELL_NS: u64 = 20_000;
 const DEFAULT_STRIP_ROWS: u32 = 8;
@@ -149,14 +151,21 @@ pub(super) fn achieved(
     let can = &peer.capabilities;
     let mask = ChannelMask(form.channels);
     let known = ChannelMask::all(can.channels.len()).0;
-    let payload = u64::from(form.width) * u64::from(form.strip_rows) * mask.count() as u64 * 2;
+    let payload = u64::from(form.width)
+        .saturating_mul(u64::from(form.strip_rows))
+        .saturating_mul(mask.count() as u64 * 2);
     let sound = can.width.contains(&form.width)
         && can.height.contains(&form.height)
+        && form.height <= MAX_HEIGHT
         && can.strip_rows.contains(&form.strip_rows)
         && form.strip_rows <= form.height
         && mask.count() > 0
         && mask.0 | known == known
         && (1..=MAX_PAYLOAD as u64).contains(&payload)
+        && can
+            .dwell_ns
+            .as_ref()
+            .is_none_or(|can| can.contains(&form.dwell_ns))
         && form.line_ns > 0
         && (can.bidirectional || !form.bidirectional);
     if !sound {

@@ -28,6 +28,11 @@ impl Rows {
         }
     }
 
+    /// Rows of a frame.
+    pub(super) fn height(&self) -> u64 {
+        self.height
+    }
+
     /// A strip of `frame` says which field it is.
     pub(super) fn shows(&mut self, frame: u64, field: u32) {
         if self.fields[0].0 != frame {

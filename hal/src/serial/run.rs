@@ -3,7 +3,10 @@
 use std::ops::Range;
 
 use super::rows::Rows;
-use crate::{GapCause, HostInstant, RunId, ScanActual, wire::RecordHeader};
+use crate::{
+    GapCause, HostInstant, RunId, ScanActual,
+    wire::{RecordHeader, StatusLine},
+};
 
 /// Times that a strip is fetched again over the same link.
 pub(super) const FETCHES: u32 = 3;
@@ -11,6 +14,9 @@ pub(super) const FETCHES: u32 = 3;
 const LINKS: u32 = 1;
 /// Strips that are given up one after the other before the run is.
 const STRIPS: u32 = 3;
+/// Most frames that are missed at once: hours of a scan. More is no loss, but a number without sense, and to tell each
+/// of its rows would take for ever.
+const MOST_MISSED: u64 = 1 << 16;
 
 /// What is done next.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -139,6 +145,9 @@ impl Run {
         let Some(jump) = position.checked_sub(next) else {
             return wrong("place than behind the strip before");
         };
+        if jump > self.most_missed() {
+            return wrong("place, far behind the strip before,");
+        }
         self.rows.shows(frame, u32::from(header.field));
         match self.passed_over {
             None if jump != lost => {
@@ -151,6 +160,18 @@ impl Run {
             }
         }
         if jump == 0 { Fit::Next } else { Fit::AfterGap }
+    }
+
+    /// Most rows that can be missed at once, and so most strips.
+    fn most_missed(&self) -> u64 {
+        MOST_MISSED * self.rows.height()
+    }
+
+    /// Whether what a board says of this run can be.
+    pub(super) fn is_possible(&self, status: &StatusLine) -> bool {
+        let most = self.most_missed();
+        status.oldest.saturating_sub(self.sequence) <= most
+            && status.rows.saturating_sub(self.rows.next()) <= most
     }
 
     /// A strip came.

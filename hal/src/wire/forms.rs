@@ -10,6 +10,8 @@ use crate::{Capabilities, ChannelInfo, ChannelName, Pacing};
 pub const MAX_FORM: usize = 64 * 1024;
 /// Most channels: the bits of a record's mask.
 pub const MAX_CHANNELS: usize = 16;
+/// Longest name of a channel, in bytes.
+const MAX_NAME: usize = 64;
 
 /// Least and most, inclusive.
 type Range<T> = [T; 2];
@@ -96,7 +98,8 @@ impl CapabilityForm {
             ));
         }
         for (index, channel) in self.channels.iter().enumerate() {
-            if channel.name.is_empty() || !(1..=16).contains(&channel.bit_depth) {
+            let named = (1..=MAX_NAME).contains(&channel.name.len());
+            if !named || !(1..=16).contains(&channel.bit_depth) {
                 return Err(format!(
                     "its channel {index} has the name {:?} and {} bits",
                     channel.name, channel.bit_depth
@@ -109,8 +112,8 @@ impl CapabilityForm {
                 return Err(format!("two of its channels are named {}", channel.name));
             }
         }
-        if self.clock_hz == 0 || self.ring_strips == 0 {
-            return Err("its clock or its ring of strips is zero".to_owned());
+        if self.clock_hz == 0 || self.ring_strips == 0 || link_bytes_per_s == 0 {
+            return Err("its clock, its ring of strips or its link is zero".to_owned());
         }
         Ok(Capabilities {
             channels: self.channels.iter().map(info).collect(),

@@ -1,12 +1,46 @@
 //! An emulated board in a thread of the test.
+#![allow(dead_code, reason = "each test crate uses a part")]
 
-use std::{io, net::Ipv4Addr, thread::JoinHandle};
+use std::{io, net::Ipv4Addr, thread::JoinHandle, time::Duration};
 
 use crossbeam_channel::{Sender, bounded};
 use senescope_hal::{
+    Board, Clock, ReadEvent, ScanRequest, StripBuffer, SystemClock,
     emulator::{Device, EmulatorConfig, Place, Port, serve},
-    serial::{Address, SerialConfig},
+    serial::{Address, SerialBoard, SerialConfig},
+    sim::Speed,
 };
+
+/// A board that is prepared and done soon.
+pub(crate) fn quick() -> EmulatorConfig {
+    EmulatorConfig {
+        speed: Speed::AsFastAsPossible,
+        fields: 1,
+        ..EmulatorConfig::of_seed(3)
+    }
+}
+
+/// Scans a small frame on `emulated`, all of which comes.
+pub(crate) fn scans(emulated: &Emulated) {
+    let mut board = SerialBoard::open(emulated.config()).unwrap();
+    let request = ScanRequest {
+        width: Some(16),
+        height: Some(16),
+        frames: Some(1),
+        ..ScanRequest::default()
+    };
+    let actual = board.configure(&request).unwrap();
+    board.arm().unwrap();
+    board.start().unwrap();
+    loop {
+        let buffer = StripBuffer::detached(actual.strip_samples());
+        let deadline = SystemClock.now().after(Duration::from_secs(10));
+        if let ReadEvent::EndOfRun = board.read(buffer, deadline).unwrap() {
+            break;
+        }
+    }
+    assert_eq!(board.disarm().unwrap().rows_delivered, 16);
+}
 
 /// Serves until it is dropped.
 pub(crate) struct Emulated {
@@ -21,17 +55,18 @@ impl Emulated {
     pub(crate) fn on_pty(config: EmulatorConfig) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let place = Place::Pty(folder.path().join("board"));
-        let mut board = Self::start(place, config);
+        let mut board = Self::at(place, config);
         board._folder = Some(folder);
         board
     }
 
     /// A board on a TCP port of the loopback interface.
     pub(crate) fn on_tcp(config: EmulatorConfig) -> Self {
-        Self::start(Place::Tcp((Ipv4Addr::LOCALHOST, 0).into()), config)
+        Self::at(Place::Tcp((Ipv4Addr::LOCALHOST, 0).into()), config)
     }
 
-    fn start(place: Place, config: EmulatorConfig) -> Self {
+    /// A board at `place`.
+    pub(crate) fn at(place: Place, config: EmulatorConfig) -> Self {
         let mut port = Port::open(place).unwrap();
         let address = port.address();
         let (stop, stopped) = bounded(1);
