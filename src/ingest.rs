@@ -27,10 +27,10 @@ impl IngestSocket {
         // All of its peers are one to the board: it tells sessions by what is in their records.
         let mut peer = port.messages();
         while let Ok((from, frames)) = self.0.recv().await {
-            // A message of several frames is none; what it says then is told as for any other wrong message.
+            // A message of several frames is neither a record nor a line, like a character that no line has.
             let message = match frames.as_slice() {
                 [message] => message.as_slice(),
-                _ => &[],
+                _ => b"\0",
             };
             self.0.reply(&from, peer.take(message));
         }

@@ -104,8 +104,8 @@ pub trait Board: Send {
     /// A handle that wakes a blocked read.
     fn interrupter(&self) -> Box<dyn Interrupter>;
 
-    /// Told when nothing more is wanted of frame `frame` and of those before it: what followed from them has left
-    /// this process. Also called after the run has ended, until the next one is armed. A board that keeps account of
+    /// Told when nothing more is wanted of frame `frame` and of those before it: what followed from them was
+    /// handed on. Also called after the run has ended, until the next one is armed. A board that keeps account of
     /// what was used, so that a restart repeats nothing, writes it down here.
     ///
     /// # Errors

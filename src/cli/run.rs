@@ -75,7 +75,7 @@ fn serve(settings: &Settings, service: &Service) -> Result<Exit, Failure> {
             output::note(&format!("senescope: {error}"));
             return Ok(Exit::Done);
         }
-        ended => ended?,
+        ended => ended.map_err(|refused| board::of_settings(refused.into()))?,
     };
     output::line(&summary::of(&ended))?;
     Ok(summary::exit(&ended))

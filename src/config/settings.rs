@@ -69,7 +69,7 @@ pub struct Board {
     /// Which file or page is which channel, as `--channel` has it: name → `FILE[#PAGE]` or `#PAGE`. For the `folder`
     /// backend a file is a pattern, for example `*_srs.tif`.
     pub channels: BTreeMap<String, String>,
-    /// Edge of a pixel in µm, for files that do not say.
+    /// Edge of a pixel in µm, for files that do not say; it outweighs those that do.
     pub pixel_size_um: Option<f64>,
 }
 

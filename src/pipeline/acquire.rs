@@ -7,7 +7,8 @@ use std::{
 
 use crossbeam_channel::Sender;
 use senescope_hal::{
-    ErrorKind, Gap, HalError, HostInstant, ReadEvent, Recovery, RunSummary, Session, State, Strip,
+    ErrorKind, Gap, HalError, HostInstant, Pacing, ReadEvent, Recovery, RunSummary, Session, State,
+    Strip,
 };
 
 use super::{BoardReport, Monitor, Stop};
@@ -62,6 +63,9 @@ pub(crate) fn acquire(
     let mut drained_by = None;
     let mut retries = 0;
     let mut account = Account::default();
+    let pulled = session
+        .capabilities()
+        .is_ok_and(|can| can.pacing == Pacing::Pulled);
     if !stopped {
         error = session.start().err();
     }
@@ -97,6 +101,10 @@ pub(crate) fn acquire(
             }
         };
         retries = 0;
+        if pulled && drained_by.is_some() {
+            // It ends when all that it gives is taken, however long that takes.
+            drained_by = Some(session.now().after(DRAIN_SPAN));
+        }
         if let Some((frame, end)) = reach(&event) {
             monitor.frames_received.fetch_max(
                 frame.saturating_add(u64::from(end >= height)),

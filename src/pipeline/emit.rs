@@ -135,7 +135,7 @@ impl Emitter<'_> {
                 self.judge(end, std::mem::take(quality));
                 let emitted = feed(sinks, |sink| sink.frame(&end, image.as_deref()));
                 (self.release)(image.map_or(0, |image| image.bytes()));
-                if emitted.is_ok() {
+                if sinks.iter().all(|fed| !fed.failed) {
                     self.frames_done.fetch_max(end.frame + 1, Ordering::Release);
                 }
                 emitted

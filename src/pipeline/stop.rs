@@ -33,6 +33,10 @@ impl Stop {
 
     /// The board whose read must be woken.
     pub(crate) fn wakes(&self, board: Box<dyn Interrupter>) {
+        // It may have been asked before there was anybody to wake.
+        if self.asked() {
+            board.interrupt();
+        }
         *self.board() = Some(board);
     }
 

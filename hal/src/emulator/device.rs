@@ -209,7 +209,7 @@ impl Device {
     /// Device time in ticks. It counts from when this process first asked for the time.
     fn ticks(&self, at: HostInstant) -> u64 {
         let per_ns = settings::CLOCK_HZ as f64 * 1e-9 * (1.0 + 1e-6 * self.config.clock_error_ppm);
-        (at.0 as f64 * per_ns) as u64 + (self.boot << 32)
+        ((at.0 as f64 * per_ns) as u64).wrapping_add(self.boot << 32)
     }
 
     fn status(&mut self, now: HostInstant) -> StatusLine {

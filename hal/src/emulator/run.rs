@@ -134,11 +134,9 @@ impl Run {
         self.timeline.overruns(self.timeline.whole(self.rows(now)))
     }
 
-    /// Ends the run after the row that is being scanned.
+    /// Ends the run with the last whole row.
     pub(super) fn abort(&mut self, now: HostInstant) {
-        let scanning = !self.pulled && self.started.is_some();
-        self.timeline
-            .end_after(self.rows(now) + u64::from(scanning));
+        self.timeline.end_after(self.rows(now));
     }
 
     /// Strip `sequence` was not given after all.

@@ -191,7 +191,9 @@ impl FolderBoard {
             );
         }
         intake.counts.replaced += replaced as u64;
-        intake.counts.frames_skipped += source.skipped_frames();
+        let skipped = &mut intake.counts.frames_skipped;
+        *skipped = skipped.saturating_add(source.skipped_frames());
+        tracing::info!("{}: frames {first} to {frames} are given", unit.name());
         // Not worth the wait for the disk: without it a repeated frame is only not marked as such.
         let entry = Entry::Begun {
             file: unit.name().to_owned(),

@@ -43,8 +43,7 @@ impl Entry {
     pub(crate) fn parse(line: &[u8]) -> Option<Self> {
         let text = std::str::from_utf8(line).ok()?;
         let (sum, json) = text.split_once(' ')?;
-        let is_sum =
-            sum.len() == 8 && u32::from_str_radix(sum, 16) == Ok(crc32fast::hash(json.as_bytes()));
+        let is_sum = sum == format!("{:08x}", crc32fast::hash(json.as_bytes()));
         is_sum.then(|| serde_json::from_str(json).ok()).flatten()
     }
 }

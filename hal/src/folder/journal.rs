@@ -135,7 +135,8 @@ impl Journal {
 
     fn take(&mut self, entry: Entry) {
         let mut all = |files: Vec<FileStamp>, fate| {
-            if let Some(first) = files.first() {
+            // What was used of a file that is refused now counts when it is taken again.
+            if let (Fate::Done, Some(first)) = (&fate, files.first()) {
                 self.begun.remove(&first.name);
             }
             for file in files {
@@ -241,7 +242,7 @@ fn lock(path: &Path, file: &File) -> Result<(), HalError> {
     match file.try_lock() {
         Ok(()) => Ok(()),
         Err(TryLockError::WouldBlock) => Err(HalError::new(
-            ErrorKind::Request,
+            ErrorKind::Disconnected,
             format!(
                 "{} is in use by another process that watches the same folder; stop that one, or give this one a \
                  journal of its own",

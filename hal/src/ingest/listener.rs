@@ -39,13 +39,13 @@ impl IngestListener {
     /// Listens at `address`, where port 0 is one that is free. Whoever can reach the address can push.
     ///
     /// # Errors
-    /// `Io` when the address is taken, or not this host's.
+    /// `Disconnected` when the address is taken, or not this host's.
     pub fn bind(address: SocketAddr, port: IngestPort) -> Result<Self, HalError> {
         let failed = |error: io::Error| {
             let message = format!(
                 "frames cannot be pushed to {address}; end the program that has this address, or give another"
             );
-            HalError::new(ErrorKind::Io, message).caused_by(error)
+            HalError::new(ErrorKind::Disconnected, message).caused_by(error)
         };
         let listener = TcpListener::bind(address).map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;

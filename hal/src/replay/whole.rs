@@ -70,7 +70,7 @@ impl ReplaySource {
             pairs.filter(|(from, to)| *to != from.saturating_add(step))
         };
         let skipped = |(from, to): (u64, u64)| (to.saturating_sub(from) / step).saturating_sub(1);
-        let total = jumps().map(skipped).sum();
+        let total = jumps().map(skipped).fold(0, u64::saturating_add);
         if let (Some((from, to)), Some(file)) = (jumps().next(), self.files.all().next()) {
             tracing::warn!(
                 "{}: frame {to} follows frame {from}; such jumps: {}, frames that were not saved: {total}",

@@ -163,9 +163,17 @@ impl SerialBoard {
                 ),
             ));
         }
-        self.peer.boot = boot;
+        self.is_now(boot);
         self.exchange = Some(exchange);
         Ok(())
+    }
+
+    /// The board that answers has this boot. The clock of another one began anew.
+    fn is_now(&mut self, boot: u64) {
+        if boot != self.peer.boot {
+            self.peer.boot = boot;
+            self.clock = ClockFitter::new(self.peer.capabilities.clock_hz);
+        }
     }
 
     fn note(&mut self, trouble: &Trouble) {
@@ -182,7 +190,7 @@ impl SerialBoard {
         let messages = request::messages(want, &self.peer, self.config.trigger)?;
         let (errors, form) = self.exchange_safely(|exchange| {
             // A run that another host has left behind keeps the board from being set.
-            exchange.send("ABOR")?;
+            peer::abort(exchange)?;
             exchange.clear()?;
             for message in &messages {
                 exchange.send(message)?;
@@ -288,7 +296,7 @@ impl SerialBoard {
         let (header, _) = RecordHeader::read(exchange.reply(range.clone()))
             .map_err(|error| Trouble::Garbled(error.to_string()))?;
         match run.fit(&header, self.peer.boot, &scan.actual, scan.mask) {
-            Fit::Next | Fit::AfterGap => run.phase = Phase::Held(range),
+            Fit::Next => run.phase = Phase::Held(range),
             Fit::Wrong(how) => return Err(Trouble::Garbled(how)),
             Fit::Foreign => {
                 exchange.done();
@@ -323,8 +331,16 @@ impl SerialBoard {
             )));
         } else if run.sequence < status.oldest {
             self.counters.strips_late += run.late(status.oldest);
-        } else if status.phase == RunPhase::Idle && run.sequence >= status.next {
+        } else if run.sequence < status.next {
+            if run.is_withheld() {
+                return Err(Trouble::Garbled(
+                    "a strip that the status has is not given".to_owned(),
+                ));
+            }
+        } else if status.phase == RunPhase::Idle {
             run.end(status.rows);
+        } else {
+            run.waits();
         }
         Ok(())
     }
@@ -406,6 +422,17 @@ impl SerialBoard {
     fn repair(&mut self, trouble: &Trouble) {
         self.note(trouble);
         let mut gone = matches!(trouble, Trouble::Gone(_));
+        let mut at = SystemClock.now();
+        if let Some(run) = &mut self.run
+            && gone
+        {
+            if run.is_repaired() {
+                // A link that is lost again and again is not opened without a pause.
+                at = at.after(ATTEMPTS);
+            }
+            // A strip that breaks the link each time is given up like one that is never whole.
+            run.climb();
+        }
         while !gone {
             let Some(run) = &mut self.run else { return };
             if run.climb() == Rung::Reopen {
@@ -434,7 +461,7 @@ impl SerialBoard {
         self.exchange = None;
         if let Some(run) = &mut self.run {
             let until = now.after(self.config.reopen_for);
-            run.phase = Phase::Reopen { at: now, until };
+            run.phase = Phase::Reopen { at, until };
             tracing::warn!(address = %self.config.address, "the link to the board is opened again");
         }
     }
@@ -469,7 +496,8 @@ impl SerialBoard {
                 }
             }
             Err(error) if error.kind() == ANOTHER => self.fail(Ending::Another),
-            Err(_) if SystemClock.now() >= until => self.fail(Ending::Lost),
+            // Who wants to stop does not wait for the board to come back.
+            Err(_) if run.abort || SystemClock.now() >= until => self.fail(Ending::Lost),
             Err(error) => {
                 tracing::debug!(%error, "the board is not back yet");
                 let at = SystemClock.now().after(ATTEMPTS);
@@ -532,7 +560,8 @@ impl Board for SerialBoard {
                 "no scan is set up on the board; configure it first",
             )
         })?;
-        self.exchange_safely(|exchange| exchange.query("SYST:BOOT?").map(drop))?;
+        let boot = self.exchange_safely(peer::boot)?;
+        self.is_now(boot);
         if scan.boot != self.peer.boot {
             let again = self.set_up(&scan.want)?;
             if again.actual != scan.actual {
@@ -544,8 +573,10 @@ impl Board for SerialBoard {
             self.scan = Some(again);
         }
         for _ in 0..COMPARISONS {
-            let asked = SystemClock.now();
-            let status = self.exchange_safely(peer::status)?;
+            let (asked, status) = self.exchange_safely(|exchange| {
+                let asked = SystemClock.now();
+                Ok((asked, peer::status(exchange)?))
+            })?;
             self.clock.add(asked, SystemClock.now(), status.ticks);
         }
         let run = Run::new(RunId::random(), &scan.actual);
@@ -554,11 +585,20 @@ impl Board for SerialBoard {
     }
 
     fn start(&mut self) -> Result<(), HalError> {
-        if self.run.is_none() {
+        let (Some(run), Some(scan)) = (&mut self.run, &self.scan) else {
             return Err(not_armed());
-        }
+        };
+        run.begun = true;
+        let known = scan.boot;
         let (errors, status) = self.exchange_safely(|exchange| {
-            exchange.send("ABOR")?;
+            peer::abort(exchange)?;
+            let boot = peer::boot(exchange)?;
+            if boot != known {
+                return Ok((
+                    vec!["it has restarted; set the scan up again".to_owned()],
+                    peer::status(exchange)?,
+                ));
+            }
             exchange.send("INIT")?;
             let errors = exchange.clear()?;
             Ok((errors, peer::status(exchange)?))
@@ -585,8 +625,11 @@ impl Board for SerialBoard {
 
     fn disarm(&mut self) -> Result<RunSummary, HalError> {
         let run = self.run.take().ok_or_else(not_armed)?;
-        if run.number.is_some() && !matches!(run.phase, Phase::Ended(_)) && self.exchange.is_some()
-        {
+        let over = matches!(
+            run.phase,
+            Phase::Ended(None | Some(Ending::Restarted | Ending::Taken | Ending::Another))
+        );
+        if run.begun && !over {
             let aborted = |exchange: &mut Exchange| {
                 exchange.quiet()?;
                 exchange.send("ABOR")

@@ -16,8 +16,8 @@ const LOOK: Duration = Duration::from_millis(20);
 const QUIET: Duration = Duration::from_millis(50);
 /// Longest time and most bytes that are discarded until it is.
 const DISCARD: (Duration, usize) = (Duration::from_secs(2), 16 << 20);
-/// Most errors that are taken from the board's queue at once.
-const MOST_ERRORS: usize = 32;
+/// Most errors that are taken from the board's queue at once, and longest time for them.
+const ERRORS: (Duration, usize) = (Duration::from_secs(5), 32);
 /// Longest that a byte of an answer may take, on average: less than half as fast as a UART of 9 600 baud.
 const SLOWEST: Duration = Duration::from_micros(2500);
 /// Most characters of what a board says that are shown to a person.
@@ -245,8 +245,9 @@ impl Exchange {
 
     /// Empties the board's error queue; gives what was in it.
     pub(super) fn clear(&mut self) -> Result<Vec<String>, Trouble> {
+        let until = SystemClock.now().after(ERRORS.0);
         let mut errors = Vec::new();
-        while errors.len() < MOST_ERRORS {
+        while errors.len() < ERRORS.1 && SystemClock.now() < until {
             let error = self.query("SYST:ERR?")?;
             if error.starts_with("0,") || error.starts_with("+0,") {
                 break;

@@ -126,7 +126,7 @@ fn serial_error(address: &Address, error: serialport::Error) -> HalError {
     use io::ErrorKind::{NotFound, PermissionDenied};
     let (kind, advice) = match error.kind() {
         serialport::ErrorKind::Io(NotFound) => (
-            ErrorKind::NotFound,
+            ErrorKind::Disconnected,
             "; is the board plugged in? `ls /dev/serial/by-id` lists those that are",
         ),
         serialport::ErrorKind::Io(PermissionDenied) => (

@@ -1,11 +1,19 @@
 //! Who answers at the other end.
 
+use std::time::Duration;
+
+use crossbeam_channel::never;
+
 use super::exchange::{Exchange, Trouble};
 use crate::{
-    Capabilities, Identity,
-    wire::{CapabilityForm, LinkKind, MAX_FORM, StatusLine},
+    Capabilities, Clock, Identity, SystemClock,
+    wire::{CapabilityForm, LinkKind, MAX_FORM, RunPhase, StatusLine},
 };
 
+/// Longest time of a row.
+const ROW: Duration = Duration::from_secs(2);
+/// Between two looks whether a run has ended.
+const PAUSE: Duration = Duration::from_millis(2);
 /// The version of the protocol that is spoken.
 const PROTOCOL: u32 = 1;
 
@@ -56,7 +64,7 @@ pub(super) fn greet(exchange: &mut Exchange) -> Result<(Identity, u64), Trouble>
             "it speaks version {protocol} of the protocol, and this program speaks {PROTOCOL}"
         )));
     }
-    let boot = number(exchange, "SYST:BOOT?")?;
+    let boot = boot(exchange)?;
     let identity = Identity {
         maker: (*maker).to_owned(),
         model: (*model).to_owned(),
@@ -71,6 +79,25 @@ fn number(exchange: &mut Exchange, query: &str) -> Result<u64, Trouble> {
     let line = exchange.query(query)?;
     line.parse()
         .map_err(|_| Trouble::Garbled(format!("`{query}` is answered by {line:?}")))
+}
+
+/// Since when the board runs.
+pub(super) fn boot(exchange: &mut Exchange) -> Result<u64, Trouble> {
+    number(exchange, "SYST:BOOT?")
+}
+
+/// Ends a run, and waits until it has ended: a board may finish the row that it scans.
+pub(super) fn abort(exchange: &mut Exchange) -> Result<(), Trouble> {
+    exchange.send("ABOR")?;
+    let until = SystemClock.now().after(ROW);
+    while status(exchange)?.phase != RunPhase::Idle {
+        if SystemClock.now() > until {
+            return Err(Trouble::Garbled("the run does not end".to_owned()));
+        }
+        // Nothing is sent here: this only lets a row go by.
+        let _ = never::<()>().recv_timeout(PAUSE);
+    }
+    Ok(())
 }
 
 /// What the run is doing.

@@ -14,6 +14,8 @@ pub(super) const FETCHES: u32 = 3;
 const LINKS: u32 = 1;
 /// Strips that are given up one after the other before the run is.
 const STRIPS: u32 = 3;
+/// Empty answers in a row for a strip that is said to be there.
+const CHANCE: u32 = 2;
 /// Most frames that are missed at once: hours of a scan. More is no loss, but a number without sense, and to tell each
 /// of its rows would take for ever.
 const MOST_MISSED: u64 = 1 << 16;
@@ -72,15 +74,17 @@ pub(super) struct Run {
     given_up: u32,
     /// The link was repaired since the last strip.
     repaired: bool,
+    /// Times that the strip was said to be there and did not come.
+    withheld: u32,
+    /// The board was told to begin.
+    pub(super) begun: bool,
 }
 
 /// Whether a record is the one that is wanted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Fit {
-    /// It is, and its rows follow those before.
+    /// It is; rows that miss before it are gaps now.
     Next,
-    /// It is, and rows before it are missing.
-    AfterGap,
     /// It is from another run or boot.
     Foreign,
     /// It is not, for this reason.
@@ -110,7 +114,25 @@ impl Run {
             links: 0,
             given_up: 0,
             repaired: false,
+            withheld: 0,
+            begun: false,
         }
+    }
+
+    /// The board is well, and the strip not scanned yet: what was wrong before has nothing to do with it.
+    pub(super) fn waits(&mut self) {
+        (self.fetches, self.links, self.given_up, self.withheld) = (0, 0, 0, 0);
+    }
+
+    /// The board says that the strip is there, and has not given it. Once is chance: it may have come in between.
+    pub(super) fn is_withheld(&mut self) -> bool {
+        self.withheld += 1;
+        self.withheld > CHANCE
+    }
+
+    /// Whether the link was repaired since the last strip.
+    pub(super) fn is_repaired(&self) -> bool {
+        self.repaired
     }
 
     /// Compares a record with what was asked for; rows that miss before it become gaps.
@@ -159,7 +181,7 @@ impl Run {
                 self.rows.miss(position, GapCause::BoardOverrun);
             }
         }
-        if jump == 0 { Fit::Next } else { Fit::AfterGap }
+        Fit::Next
     }
 
     /// Most rows that can be missed at once, and so most strips.
@@ -179,7 +201,8 @@ impl Run {
         self.rows.deliver(rows);
         self.sequence += 1;
         self.passed_over = None;
-        (self.fetches, self.links, self.given_up, self.repaired) = (0, 0, 0, false);
+        self.waits();
+        self.repaired = false;
         self.phase = Phase::Ask;
     }
 

@@ -231,7 +231,7 @@ fn a_folder_and_a_journal_that_cannot_be_are_told() {
     assert_eq!(refused(settings).kind(), ErrorKind::Io);
     let first = FolderBoard::new(config(path)).unwrap();
     let second = refused(config(path));
-    assert_eq!(second.kind(), ErrorKind::Request);
+    assert_eq!(second.kind(), ErrorKind::Disconnected);
     assert!(second.to_string().contains("another process"), "{second}");
     // Another consumer of the same files has a journal of its own.
     let mut settings = config(path);

@@ -65,7 +65,8 @@ pub(crate) fn session(
         Backend::Serial => serial(&settings.serial)?,
         Backend::Folder => folder(settings, wanted).map_err(of_settings)?,
         Backend::Ingest => {
-            let (board, port) = IngestBoard::new(ingest(settings, wanted))?;
+            let (board, port) = IngestBoard::new(ingest(settings, wanted))
+                .map_err(|error| of_settings(error.into()))?;
             let loopback = settings.ingest.tcp.ip().to_canonical().is_loopback();
             if !loopback {
                 return Err(Failure::message(
@@ -162,18 +163,16 @@ fn serial(settings: &Serial) -> Result<Box<dyn Board>, Failure> {
 }
 
 /// What would be a wrong command line of `replay` is a wrong configuration of `run`.
-fn of_settings(failure: Failure) -> Failure {
+pub(crate) fn of_settings(failure: Failure) -> Failure {
     if failure.exit != Exit::Usage {
         return failure;
     }
-    Failure::message(
-        Exit::Config,
-        format!(
-            "{:#} (in the configuration, --channel NAME=PLACE is `board.channels.NAME` and --pixel-size-um is \
-             `board.pixel_size_um`)",
-            failure.error
-        ),
-    )
+    let mut sentence = format!("{:#}", failure.error);
+    if sentence.contains("--channel") || sentence.contains("--pixel-size-um") {
+        sentence += " (in the configuration, --channel NAME=PLACE is `board.channels.NAME` and --pixel-size-um is \
+                     `board.pixel_size_um`)";
+    }
+    Failure::message(Exit::Config, sentence)
 }
 
 /// A session on `board` with the settings' memory.

@@ -204,7 +204,7 @@ fn the_second_to_open_it_is_refused() {
     let path = folder.path().join("journal");
     let journal = Journal::open(&path).unwrap();
     let error = Journal::open(&path).unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Request);
+    assert_eq!(error.kind(), ErrorKind::Disconnected);
     assert!(error.to_string().contains("another process"), "{error}");
     drop(journal);
     assert!(Journal::open(&path).is_ok());
