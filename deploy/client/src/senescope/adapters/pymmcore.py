@@ -25,7 +25,8 @@ class AcquisitionPusher:
     pushed.
 
     An image that cannot be pushed does not stop the acquisition: it is logged and counted in
-    `failed`, and `error` says what was wrong with the last.
+    `failed`, and `error` says what was wrong with the last. A daemon that does not take images
+    holds the acquisition up for the pusher's `timeout_s` at most, an image: give a short one.
     """
 
     def __init__(self, core: Any, pusher: Pusher, channels: Mapping[str, str]):
