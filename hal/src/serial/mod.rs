@@ -15,6 +15,7 @@ mod counters;
 mod exchange;
 mod link;
 mod peer;
+mod pull;
 mod request;
 mod rows;
 mod run;
