@@ -5,7 +5,7 @@ Here networks from scratch, on a frozen backbone, fine-tuned, and an ensemble of
 trained on 50, 100, 200, 500, 1 000 and all labelled tiles, with and without augmentation, and
 judged on the same held-out dishes; single networks are EfficientNet-Lite0. On real cells a frozen
 and a fine-tuned network are trained on all dishes but one, each left out in turn. As a control, one
-network learns labels that were exchanged between dishes.
+network, and many heads, learn labels that were exchanged between dishes.
 
 What each run answered is kept in the work folder, so that the same command goes on after an
 interruption. Writes `simulator.csv`, `real_cells.csv`, `README.md` and `comparison.png`.
@@ -14,7 +14,7 @@ interruption. Writes `simulator.csv`, `real_cells.csv`, `README.md` and `compari
 import argparse
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +25,7 @@ from .combine import softmax_senescent
 from .comparison_page import write_page
 from .comparison_table import Cell, RealCell, judge, judge_each, write_csv
 from .contract import ENSEMBLE_DIR, SENESCENT
+from .control import Control, control, features, shuffle_by_dish
 from .manifest import digest as file_digest
 from .methods import METHODS, answer
 from .networks import MEMBERS
@@ -56,20 +57,6 @@ class Run:
         parts = [self.data, self.left_out, self.method, self.member, str(self.tiles or "all")]
         parts += ["augmented"] * self.augmented + ["shuffled"] * self.shuffled
         return "-".join(part for part in parts if part).replace(" ", "-") + ".npz"
-
-
-def shuffle_by_dish(tiles: Tiles, seed: int) -> Tiles:
-    """Give each dish's cells the labels of another dish, repeated when it has fewer."""
-    rng = np.random.default_rng(seed)
-    names = np.unique(tiles.dishes)
-    # A rotation of a shuffled order: no dish keeps its own.
-    order = rng.permutation(names)
-    classes = tiles.classes.copy()
-    for name, other in zip(order, np.roll(order, 1), strict=True):
-        mine = np.flatnonzero(tiles.dishes == name)
-        theirs = rng.permutation(tiles.classes[tiles.dishes == other])
-        classes[mine] = np.resize(theirs, len(mine))
-    return replace(tiles, classes=classes)
 
 
 def some(tiles: Tiles, count: int, seed: int) -> Tiles:
@@ -186,6 +173,16 @@ class Study:
         control = [Run("fine-tuned", SINGLE, True, shuffled=True)]
         return [*cells, self.cell(CONTROL, control)]
 
+    def control(self) -> Control:
+        """Judge heads that learned from labels exchanged between dishes."""
+
+        def of(name: str, tiles: Tiles) -> np.ndarray:
+            path = self.work / f"control-{name}.npz"
+            return features(SINGLE, tiles, path, f"{RECIPE_VERSION} {self.given[SIMULATOR]}")
+
+        learned, asked = of("training", self.training), of("held-out", self.held_out)
+        return control(self.training, learned, self.held_out, asked)
+
     def of_real_cells(self) -> list[RealCell]:
         """Judge networks on the dish that each had not seen."""
         cells = []
@@ -225,7 +222,7 @@ def main() -> None:
     simulated, real = study.simulated(), study.of_real_cells()
     write_csv(options.out / "simulator.csv", simulated)
     write_csv(options.out / "real_cells.csv", real)
-    write_page(options.out, simulated, real)
+    write_page(options.out, simulated, real, study.control())
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from .comparison_table import Cell, RealCell
+from .control import Control
 
 INTRODUCTION = """\
 # What pretraining, fine-tuning, augmentation and an ensemble are worth
@@ -27,9 +28,13 @@ Accuracy on held-out dishes in per cent, with 95 % intervals from resampling dis
 """
 
 CONTROL = """\
-Control: a fine-tuned network that learned from labels which were exchanged between dishes has a
-balanced accuracy of {balanced:.1f} % and an area under the ROC curve of {auc:.3f} on the same
-held-out dishes: nothing leaks from the dishes that are learned from into those that are judged on.
+Control: labels exchanged between dishes. Heads on a frozen backbone that learned from {exchanges}
+such exchanges have a mean balanced accuracy of {balanced:.1f} ± {error:.1f} % and a mean area under
+the ROC curve of {auc:.3f} ± {auc_error:.3f} (standard errors) on the same held-out dishes: nothing
+leaks from the dishes that are learned from into those that are judged on. With labels as they are
+the same head has {unchanged:.1f} %. A single exchange is far from 50 % by chance, by {sd:.1f}
+points (standard deviation), because what is learned by chance lies along the axes on which cells
+differ most: the one that a fine-tuned network learned from gave it {one:.1f} % and {one_auc:.3f}.
 (That the instrument does not tell the class is another control, in the model card.)
 """
 
@@ -123,11 +128,22 @@ def plot(path: Path, cells: list[Cell]) -> None:
     figure.savefig(path, dpi=130, metadata={"Software": None})
 
 
-def write_page(out: Path, simulated: list[Cell], real: list[RealCell]) -> None:
+def write_page(out: Path, simulated: list[Cell], real: list[RealCell], control: Control) -> None:
     """Write README.md and comparison.png."""
-    *cells, control = simulated
+    *cells, one = simulated
     plot(out / "comparison.png", cells)
-    said = CONTROL.format(balanced=100 * control.found.balanced_accuracy, auc=control.found.auc)
+    root = control.exchanges**0.5
+    said = CONTROL.format(
+        exchanges=control.exchanges,
+        balanced=100 * control.balanced_accuracy,
+        error=100 * control.balanced_accuracy_sd / root,
+        auc=control.auc,
+        auc_error=control.auc_sd / root,
+        unchanged=100 * control.unchanged_balanced_accuracy,
+        sd=100 * control.balanced_accuracy_sd,
+        one=100 * one.found.balanced_accuracy,
+        one_auc=one.found.auc,
+    )
     picture = "![accuracy against the number of labelled cells](comparison.png)\n"
     parts = [INTRODUCTION, grid(cells), picture, said, REAL, real_grid(real)]
     (out / "README.md").write_text("\n".join(parts), encoding="utf-8")

@@ -1,17 +1,20 @@
 """The paper's table: draws, controls and figures are what they are called."""
 
+from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+from recipe import control as exchanges
 from recipe import methods
-from recipe.comparison import CONTROL, Run, shuffle_by_dish, simulated_runs, some
+from recipe.comparison import CONTROL, Run, simulated_runs, some
 from recipe.comparison_page import COLOURS, write_page
 from recipe.comparison_table import Cell, Found, FoundEach, RealCell, judge, judge_each, write_csv
+from recipe.control import Control, shuffle_by_dish
 from recipe.public_cells import once
-from recipe.tiles import load
+from recipe.tiles import Tiles, load
 
 
 def test_fewer_tiles_are_among_the_more(tile_folder: Path) -> None:
@@ -87,13 +90,31 @@ def test_the_page_says_what_the_table_says(tmp_path: Path) -> None:
     ]
     cells = [*rows, Cell(CONTROL, True, 99, Found(0.6, 0.5, 0.7, 0.498, 0.51))]
     real = [RealCell("t-cells", "fine-tuned", True, 852, FoundEach(0.9, 0.95, 0.9, 0.99))]
-    write_page(tmp_path, cells, real)
+    write_page(tmp_path, cells, real, Control(100, 0.501, 0.06, 0.512, 0.08, 0.887))
     page = (tmp_path / "README.md").read_text(encoding="utf-8")
     assert "81.2 (79–83)" in page and "49.8 %" in page and "0.950 (0.900–0.990)" in page
+    assert "50.1 ± 0.6 %" in page and "88.7 %" in page
     assert (tmp_path / "comparison.png").stat().st_size > 10_000
     write_csv(tmp_path / "simulator.csv", cells)
     lines = (tmp_path / "simulator.csv").read_text(encoding="utf-8").splitlines()
     assert lines[0].startswith("row,tiles,accuracy,low,high") and len(lines) == 1 + len(cells)
+
+
+def test_the_control_is_chance_and_sees_a_leak(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(exchanges, "EXCHANGES", 60)
+    rng = np.random.default_rng(3)
+    dishes = np.repeat(np.arange(40), 10).astype(str)
+    # Dishes differ in the share of their cells that are senescent.
+    classes = (rng.random(400) < np.repeat(rng.uniform(0.1, 0.9, 40), 10)).astype(np.int64)
+    arrays = {field.name: np.zeros(400) for field in fields(Tiles)}
+    tiles = Tiles(**{**arrays, "classes": classes, "dishes": dishes})
+    told = rng.normal(size=(400, 8)) + 2 * classes[:, None]
+    found = exchanges.control(tiles, told, tiles, told)
+    assert found.unchanged_balanced_accuracy > 0.95
+    assert abs(found.balanced_accuracy - 0.5) < 4 * found.balanced_accuracy_sd / 60**0.5
+    # What is asked carries the labels that were learned.
+    monkeypatch.setattr(exchanges, "shuffle_by_dish", lambda tiles, seed: tiles)
+    assert exchanges.control(tiles, told, tiles, told).balanced_accuracy > 0.95
 
 
 def test_a_frozen_backbone_learns_what_is_easily_told(
