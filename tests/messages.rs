@@ -22,7 +22,7 @@ use senescope::{
     },
     telemetry::{Discard, Edge, FrameQuality, Latencies},
 };
-use senescope_hal::{Clock, HostInstant, serial::ClockFit};
+use senescope_hal::{Clock, FrameSource, HostInstant, serial::ClockFit};
 use serde::{Serialize, de::DeserializeOwned};
 use values::{cell, heatmap, identity, report, run_start, verdict};
 
@@ -49,7 +49,16 @@ fn message<Body>(kind: Kind, body: Body) -> Message<Body> {
 
 fn label() -> LabelMessage {
     let latency_ns = [("infer".to_owned(), 250_000), ("total".to_owned(), 500_000)];
-    LabelMessage::new(&cell(2, 5), &verdict(0.875), 0.5, None, latency_ns.into())
+    LabelMessage {
+        source: Some(FrameSource {
+            file: "/data/scan/0003.ome.tif".to_owned(),
+            size: 1_574_000,
+            modified_ns: 1_700_000_000_000_000_000,
+            index: 2,
+            maybe_repeated: false,
+        }),
+        ..LabelMessage::new(&cell(2, 5), &verdict(0.875), 0.5, None, latency_ns.into())
+    }
 }
 
 fn cam() -> CamMessage {

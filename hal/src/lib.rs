@@ -36,6 +36,8 @@ pub use error::{ErrorKind, HalError, Recovery};
 pub use pool::{StripBuffer, StripPool};
 pub use scan::{Capabilities, Identity, Pacing, ScanActual, ScanRequest};
 pub use session::{Session, State};
-pub use strip::{ChannelMask, Gap, GapCause, ReadEvent, Strip, StripFlags, StripHeader};
+pub use strip::{
+    ChannelMask, FrameSource, Gap, GapCause, ReadEvent, Strip, StripFlags, StripHeader,
+};
 pub use time::{Clock, HostInstant, SystemClock};
 pub use wake::Wake;

@@ -1,5 +1,7 @@
 //! The unit of acquisition: a range of rows of all enabled channels.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use crate::{HostInstant, RunId, StripBuffer};
@@ -42,8 +44,25 @@ pub struct StripFlags {
     pub last_of_frame: bool,
 }
 
+/// The file that a frame was read from. `file`, `size`, `modified_ns` and `index` together are the same whenever the
+/// same frame is given, and differ for different frames: the key by which a consumer knows a repeated frame.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct FrameSource {
+    /// Path of the file; of a set or of one file a channel the first, which stands for all of them.
+    pub file: String,
+    /// Bytes of that file.
+    pub size: u64,
+    /// When that file was changed, in nanoseconds since 1970.
+    pub modified_ns: i64,
+    /// Index of the frame in the file or the files, from 0.
+    pub index: u64,
+    /// The frame may have been given before: its file was begun, in this process or in an earlier one, and this
+    /// frame was not acknowledged.
+    pub maybe_repeated: bool,
+}
+
 /// Everything about a strip but its samples.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StripHeader {
     /// The run that it belongs to.
     pub run: RunId,
@@ -53,6 +72,8 @@ pub struct StripHeader {
     pub frame: u64,
     /// Index of the field of view (stage position), from 0.
     pub field: u32,
+    /// The file that it was read from; `None` when the board does not keep account of files.
+    pub source: Option<Arc<FrameSource>>,
     /// Number of the strip in the run, from 0, without gaps as the board sent them.
     pub sequence: u64,
     /// First row of the frame in this strip.

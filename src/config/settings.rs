@@ -6,7 +6,10 @@ use std::{
     path::PathBuf,
 };
 
-use senescope_hal::serial::{FlowControl, Trigger};
+use senescope_hal::{
+    folder::FolderConfig,
+    serial::{FlowControl, Trigger},
+};
 use serde::{Deserialize, Serialize};
 
 use crate::stages::{infer::TransformChoice, quality::QualityConfig, segment::SegmentConfig};
@@ -179,21 +182,22 @@ pub struct Folder {
     pub poll_s: f64,
     /// A file that does not become whole is reported after this long, in seconds.
     pub give_up_s: f64,
-    /// How long the first file is waited for, in seconds.
-    pub first_file_s: f64,
+    /// How long the first file is waited for, in seconds; for ever when it is not given.
+    pub first_file_s: Option<f64>,
     /// Where it is written down which files were used; `.senescope-journal` in the directory when it is not given.
     pub journal: Option<PathBuf>,
 }
 
 impl Default for Folder {
     fn default() -> Self {
+        let of_the_board = FolderConfig::new("");
         Self {
             directory: None,
-            patterns: ["*.tif", "*.tiff", "*.ome.tif*"].map(str::to_owned).into(),
-            settle_s: 2.0,
-            poll_s: 1.0,
-            give_up_s: 60.0,
-            first_file_s: 600.0,
+            patterns: of_the_board.patterns,
+            settle_s: of_the_board.settle.as_secs_f64(),
+            poll_s: of_the_board.poll.as_secs_f64(),
+            give_up_s: of_the_board.give_up.as_secs_f64(),
+            first_file_s: of_the_board.first_file.map(|span| span.as_secs_f64()),
             journal: None,
         }
     }

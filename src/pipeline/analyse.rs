@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use crossbeam_channel::{Receiver, Sender};
-use senescope_hal::{Clock, Gap, GapCause, HostInstant, Pacing, ScanActual, Strip};
+use senescope_hal::{Clock, FrameSource, Gap, GapCause, HostInstant, Pacing, ScanActual, Strip};
 
 use super::{
     FrameEnd, Monitor,
@@ -76,6 +76,8 @@ pub enum Unfit {
 pub(crate) struct TileJob {
     pub(crate) tile: Tile,
     pub(crate) stamps: Stamps,
+    /// The file that its frame was read from.
+    pub(crate) source: Option<Arc<FrameSource>>,
 }
 
 /// What the analysis saw.
@@ -183,6 +185,7 @@ impl Rest<'_> {
                 field: row.frame().field(),
                 cells: self.cells,
                 missing_rows: self.missing_rows,
+                source: row.frame().source().cloned(),
             };
             let frame = row.frame();
             let image =
@@ -209,7 +212,11 @@ impl Rest<'_> {
             index,
             frame: tile.cell.frame,
             bytes: tile_bytes(&tile),
-            work: TileJob { tile, stamps },
+            work: TileJob {
+                tile,
+                stamps,
+                source: frame.source().cloned(),
+            },
         };
         for shed in self.queue.push(job) {
             self.send(shed.index, What::Shed);

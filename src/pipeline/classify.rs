@@ -91,5 +91,6 @@ fn classify(
             inferred,
             ..share.job.stamps
         },
+        source: share.job.source.clone(),
     }
 }

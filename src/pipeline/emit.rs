@@ -132,7 +132,7 @@ impl Emitter<'_> {
                 emitted
             }
             What::FrameEnd(end, image) => {
-                self.judge(end, std::mem::take(quality));
+                self.judge(&end, std::mem::take(quality));
                 let emitted = feed(sinks, |sink| sink.frame(&end, image.as_deref()));
                 (self.release)(image.map_or(0, |image| image.bytes()));
                 if sinks.iter().all(|fed| !fed.failed) {
@@ -146,7 +146,7 @@ impl Emitter<'_> {
 
 impl Emitter<'_> {
     /// Warns of a frame that ended, and keeps it for whoever watches.
-    fn judge(&self, end: FrameEnd, quality: FrameQuality) {
+    fn judge(&self, end: &FrameEnd, quality: FrameQuality) {
         let quality = FrameQuality {
             frame: end.frame,
             missing_rows: end.missing_rows,

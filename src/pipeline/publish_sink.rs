@@ -37,13 +37,16 @@ impl Sink for PublishSink {
 
 /// The label of a cell as it is published.
 pub fn label_message(classified: &Classified, pixel_size_um: f64) -> LabelMessage {
-    LabelMessage::new(
-        &classified.cell,
-        &classified.verdict,
-        pixel_size_um,
-        Some(classified.stamps.received),
-        by_stage(&classified.stamps.latency()),
-    )
+    LabelMessage {
+        source: classified.source.as_deref().cloned(),
+        ..LabelMessage::new(
+            &classified.cell,
+            &classified.verdict,
+            pixel_size_um,
+            Some(classified.stamps.received),
+            by_stage(&classified.stamps.latency()),
+        )
+    }
 }
 
 fn by_stage(latency: &Latency) -> BTreeMap<String, u64> {

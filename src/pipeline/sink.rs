@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use senescope_hal::FrameSource;
+
 use crate::{
     domain::{Cell, Heatmap, Stamps, TileWindow, Verdict},
     stages::assemble::FrameBuffer,
@@ -21,10 +23,12 @@ pub struct Classified {
     pub maps: Vec<Heatmap>,
     /// When it happened.
     pub stamps: Stamps,
+    /// The file that its frame was read from; `None` when the board does not keep account of files.
+    pub source: Option<Arc<FrameSource>>,
 }
 
 /// A frame of which nothing more will come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FrameEnd {
     /// Index in the run.
     pub frame: u64,
@@ -34,6 +38,8 @@ pub struct FrameEnd {
     pub cells: u32,
     /// Rows that are missing.
     pub missing_rows: u32,
+    /// The file that it was read from; `None` when the board does not keep account of files.
+    pub source: Option<Arc<FrameSource>>,
 }
 
 /// A sink could not take a result, as a sentence.

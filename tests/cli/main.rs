@@ -12,6 +12,8 @@ mod evaluate;
 mod journey;
 mod missing_metadata;
 mod real_input;
+mod running;
 mod service;
 mod support;
 mod train;
+mod watched_folder;

@@ -176,6 +176,7 @@ impl Board for CutBoard {
                 boot: 0,
                 frame: frame as u64,
                 field: 0,
+                source: None,
                 sequence,
                 first_row: row,
                 rows,
@@ -234,7 +235,7 @@ impl Sink for Keep {
     }
 
     fn frame(&mut self, end: &FrameEnd, _: Option<&FrameBuffer>) -> Result<(), SinkError> {
-        self.0.lock().unwrap().frames.push(*end);
+        self.0.lock().unwrap().frames.push(end.clone());
         Ok(())
     }
 }

@@ -85,6 +85,7 @@ impl Field {
                 boot: 0,
                 frame: 0,
                 field: 0,
+                source: None,
                 sequence: 0,
                 first_row,
                 rows,

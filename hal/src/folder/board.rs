@@ -10,7 +10,6 @@ use super::{
     events::Events,
     expect::Expect,
     intake::{Intake, Next, Opened},
-    ledger::{FrameSource, FrameSources},
     run::Run,
     unit::Unit,
 };
@@ -71,16 +70,6 @@ impl FolderBoard {
         })
     }
 
-    /// Where frame `frame` of the present or last run came from; see [`FrameSources::source_of`].
-    pub fn source_of(&self, frame: u64) -> Option<FrameSource> {
-        self.intake.sources.source_of(frame)
-    }
-
-    /// A handle that tells where frames came from, for use beside a session that owns the board.
-    pub fn sources(&self) -> FrameSources {
-        self.intake.sources.clone()
-    }
-
     /// Waits until `until`, or until something happens in the directory. Says whether it was interrupted.
     fn wait(&mut self, until: HostInstant) -> bool {
         let span = until.since(SystemClock.now());
@@ -94,7 +83,8 @@ impl FolderBoard {
 
     /// The first complete unit that has the size which `want` asks for.
     fn first(&mut self, want: &ScanRequest) -> Result<ReplaySource, HalError> {
-        let deadline = SystemClock.now().after(self.intake.config.first_file);
+        let patience = self.intake.config.first_file;
+        let deadline = patience.map(|span| SystemClock.now().after(span));
         loop {
             let until = match self.intake.next(None)? {
                 Next::Unit(opened) => {
@@ -112,10 +102,10 @@ impl FolderBoard {
                 Next::Again => HostInstant::default(),
                 Next::Wait(until) => until,
             };
-            if SystemClock.now() >= deadline {
+            if deadline.is_some_and(|deadline| SystemClock.now() >= deadline) {
                 return Err(self.nothing_came());
             }
-            if self.wait(until.min(deadline)) {
+            if self.wait(deadline.map_or(until, |deadline| until.min(deadline))) {
                 let message = "waiting for the first file was interrupted; try again";
                 return Err(HalError::new(ErrorKind::Exchange, message));
             }
@@ -132,11 +122,11 @@ impl FolderBoard {
             false => config.patterns.clone(),
         };
         let message = format!(
-            "no complete new file ({}) came to {} within {:?}; see that the microscope's software writes there, and \
+            "no complete new file ({}) came to {} within {} s; see that the microscope's software writes there, and \
              that its files are called so",
             names.join(", "),
             config.directory.display(),
-            config.first_file
+            config.first_file.unwrap_or_default().as_secs_f64()
         );
         HalError::new(ErrorKind::NotFound, message)
     }
@@ -148,14 +138,18 @@ impl FolderBoard {
         };
         match run.decode(scan.actual.height, &scan.selected, &mut self.frame) {
             Ok(true) => {
-                self.intake.sources.ledger().begin_frame();
+                let directory = &self.intake.config.directory;
+                self.intake.ledger.begin_frame();
+                if let Some(place) = &mut run.place {
+                    place.source = self.intake.ledger.source_of(place.frame, directory);
+                }
                 return Ok(Step::Frame);
             }
             Ok(false) => {}
             Err(error) => {
                 tracing::warn!("the rest of a file is left to the next run: {error}");
                 self.intake.counts.incomplete += 1;
-                self.intake.sources.ledger().leave();
+                self.intake.ledger.leave();
             }
         }
         match self.intake.next(Some(&scan.expect))? {
@@ -202,8 +196,9 @@ impl FolderBoard {
         };
         intake.journal.write(&[entry], false)?;
         run.open(source, first as usize);
-        let mut ledger = intake.sources.ledger();
-        ledger.begin(unit, run.frame, first, frames, begun.is_some());
+        intake
+            .ledger
+            .begin(unit, run.frame, first, frames, begun.is_some());
         Ok(())
     }
 }
@@ -318,7 +313,7 @@ impl Board for FolderBoard {
             let (Some(scan), Some(run)) = (&self.scan, &mut self.run) else {
                 return Err(not_armed());
             };
-            if let Some(place) = run.place {
+            if let Some(place) = &run.place {
                 let (frame, line_period_ns) = (&self.frame, scan.actual.line_period_ns);
                 let event = run
                     .cut
@@ -326,7 +321,7 @@ impl Board for FolderBoard {
                 if run.cut.row() == 0 {
                     run.place = None;
                     run.frame += 1;
-                    self.intake.sources.ledger().end_frame();
+                    self.intake.ledger.end_frame();
                 }
                 return Ok(event);
             }
@@ -352,10 +347,10 @@ impl Board for FolderBoard {
     }
 
     fn acknowledge(&mut self, frame: u64) -> Result<(), HalError> {
-        let entries = self.intake.sources.ledger().entries(frame);
+        let entries = self.intake.ledger.entries(frame);
         if !entries.is_empty() {
             self.intake.journal.write(&entries, true)?;
-            self.intake.sources.ledger().written(frame);
+            self.intake.ledger.written(frame);
         }
         Ok(())
     }

@@ -30,8 +30,8 @@ pub struct FolderConfig {
     /// A file that has not changed for this long and cannot be read completely is reported, once; when it changes
     /// it is looked at again.
     pub give_up: Duration,
-    /// How long [`configure`](crate::Board::configure) waits for the first complete file.
-    pub first_file: Duration,
+    /// How long [`configure`](crate::Board::configure) waits for the first complete file; `None` for ever.
+    pub first_file: Option<Duration>,
     /// The file in which is written down what was used; `None` for `.senescope-journal` in the directory.
     pub journal: Option<PathBuf>,
 }
@@ -48,7 +48,7 @@ impl FolderConfig {
             settle: Duration::from_secs(2),
             poll: Duration::from_secs(1),
             give_up: Duration::from_secs(60),
-            first_file: Duration::from_secs(600),
+            first_file: None,
             journal: None,
         }
     }

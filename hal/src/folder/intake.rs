@@ -11,7 +11,7 @@ use std::{
 
 use super::{
     config::FolderConfig, entry::Entry, events::Events, expect::Expect, journal::Journal,
-    ledger::FrameSources, shelf::Shelf, unit::Unit,
+    ledger::Ledger, shelf::Shelf, unit::Unit,
 };
 use crate::{
     Clock, ErrorKind, HalError, HostInstant, SystemClock,
@@ -80,7 +80,7 @@ enum Not {
 pub(crate) struct Intake {
     pub(crate) config: FolderConfig,
     pub(crate) journal: Journal,
-    pub(crate) sources: FrameSources,
+    pub(crate) ledger: Ledger,
     pub(crate) events: Events,
     pub(crate) counts: Counts,
     shelf: Shelf,
@@ -104,7 +104,7 @@ impl Intake {
         let shelf = Shelf::new(&config)?;
         let journal = Journal::open(&config.journal_path())?;
         Ok(Self {
-            sources: FrameSources::new(&config.directory),
+            ledger: Ledger::default(),
             journal,
             events: watch(&config.directory),
             counts: Counts::default(),
@@ -127,7 +127,7 @@ impl Intake {
 
     /// Begins a run: what was not written down as used is given again.
     pub(crate) fn rewind(&mut self) {
-        self.sources.ledger().clear();
+        self.ledger.clear();
         self.only_looks = false;
         self.begin_anew();
     }
@@ -220,8 +220,7 @@ impl Intake {
     }
 
     fn was_given(&self, unit: &Unit) -> bool {
-        let ledger = self.sources.ledger();
-        let taken = |name: &str, stamp| !self.only_looks && ledger.has_taken(name, stamp);
+        let taken = |name: &str, stamp| !self.only_looks && self.ledger.has_taken(name, stamp);
         unit.files.iter().any(|file| {
             let closed = self.journal.is_closed(&file.name, file.stamp, self.scan);
             closed || taken(&file.name, file.stamp)
@@ -231,13 +230,12 @@ impl Intake {
     /// Puts in order what is known of the directory, and says when it is to be looked at again.
     fn plan(&mut self, now: HostInstant) -> HostInstant {
         let (journal, scan, only_looks) = (&self.journal, self.scan, self.only_looks);
-        let ledger = self.sources.ledger();
+        let ledger = &self.ledger;
         let plan = self.shelf.plan(now, |name, stamp| {
             // Also what was closed since the last look.
             let closed = journal.is_closed(name, stamp, scan);
             closed || (!only_looks && ledger.has_taken(name, stamp))
         });
-        drop(ledger);
         self.counts.incomplete += plan.given_up;
         self.ready = plan.ready.into();
         let poll = now.after(self.config.poll);

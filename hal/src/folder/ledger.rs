@@ -3,8 +3,8 @@
 use std::{
     collections::{HashMap, VecDeque},
     mem,
-    path::{Path, PathBuf},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    path::Path,
+    sync::Arc,
 };
 
 use super::{
@@ -12,59 +12,7 @@ use super::{
     limits::{MAX_REMEMBERED, MAX_WAITING},
     unit::{Stamp, Unit},
 };
-
-/// Where a frame came from. `path`, `size`, `modified_ns` and `index` together are the same whenever the same
-/// frame is given, and differ for different frames: the key by which a consumer knows a repeated frame.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct FrameSource {
-    /// The file; of a set or of one file a channel the first, which stands for all of them.
-    pub path: PathBuf,
-    /// Bytes of that file.
-    pub size: u64,
-    /// When that file was changed, in nanoseconds since 1970.
-    pub modified_ns: i64,
-    /// Index of the frame in the file or the files, from 0.
-    pub index: u64,
-    /// The frame may have been given before: its file was begun, in this process or in an earlier one, and this
-    /// frame was not acknowledged.
-    pub maybe_repeated: bool,
-}
-
-/// Tells where frames came from, beside the board that a session owns. All copies are of one board.
-#[derive(Clone, Debug)]
-pub struct FrameSources {
-    directory: Arc<Path>,
-    ledger: Arc<Mutex<Ledger>>,
-}
-
-impl FrameSources {
-    pub(crate) fn new(directory: &Path) -> Self {
-        Self {
-            directory: directory.into(),
-            ledger: Arc::default(),
-        }
-    }
-
-    /// Where frame `frame` of the run came from; `None` when it was not begun, or was acknowledged long ago. Holds
-    /// until the next run is armed.
-    pub fn source_of(&self, frame: u64) -> Option<FrameSource> {
-        let ledger = self.ledger();
-        let given = ledger.units.iter().find(|given| given.has(frame))?;
-        let stamp = given.unit.stamp()?;
-        Some(FrameSource {
-            path: self.directory.join(given.unit.name()),
-            size: stamp.size,
-            modified_ns: stamp.modified_ns,
-            index: given.first_index + (frame - given.first_frame),
-            maybe_repeated: given.maybe_repeated,
-        })
-    }
-
-    pub(crate) fn ledger(&self) -> MutexGuard<'_, Ledger> {
-        // Nothing that holds it can leave it half changed.
-        self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
+use crate::FrameSource;
 
 /// A unit of which frames were given.
 #[derive(Debug)]
@@ -172,6 +120,20 @@ impl Ledger {
         if let Some(last) = self.units.back_mut() {
             last.given = last.begun;
         }
+    }
+
+    /// The file in `directory` that frame `frame` of the run came from; `None` when it was not begun, or was
+    /// acknowledged long ago.
+    pub(crate) fn source_of(&self, frame: u64, directory: &Path) -> Option<Arc<FrameSource>> {
+        let given = self.units.iter().find(|given| given.has(frame))?;
+        let stamp = given.unit.stamp()?;
+        Some(Arc::new(FrameSource {
+            file: directory.join(given.unit.name()).display().to_string(),
+            size: stamp.size,
+            modified_ns: stamp.modified_ns,
+            index: given.first_index + (frame - given.first_frame),
+            maybe_repeated: given.maybe_repeated,
+        }))
     }
 
     /// No more frames of the present unit are given.

@@ -21,9 +21,9 @@
 //! A unit is written down in the journal as done when its last frame was
 //! [acknowledged](crate::Board::acknowledge); how far a unit was used is written down at each acknowledgement. What
 //! was not acknowledged is given again in the next run, in this process or, after a crash, in the next one. So no
-//! frame is ever missed, and those that were on their way may come twice. [`FrameSources`] tells where a frame came
-//! from; file, size, time of change and index are the key by which a consumer knows a frame that it has seen, and
-//! [`FrameSource::maybe_repeated`] says when to look. A file that takes the name of another is a new file, when its
+//! frame is ever missed, and those that were on their way may come twice. Each strip tells its
+//! [`FrameSource`](crate::FrameSource): file, size, time of change and index are the key by which a consumer knows a
+//! frame that it has seen, and `maybe_repeated` says when to look. A file that takes the name of another is a new file, when its
 //! size or time of change differ.
 //!
 //! # Geometry
@@ -57,4 +57,3 @@ mod unit;
 
 pub use board::FolderBoard;
 pub use config::FolderConfig;
-pub use ledger::{FrameSource, FrameSources};

@@ -85,6 +85,7 @@ impl Run {
             frame: self.frame,
             ticks,
             line_ticks: open.line_ns,
+            source: None,
         });
         self.ticks = ticks.saturating_add(u64::from(height).saturating_mul(open.line_ns));
         open.next += 1;

@@ -95,6 +95,7 @@ impl IngestBoard {
             boot: 0,
             frame,
             field,
+            source: None,
             sequence: self.run.sequence,
             first_row: stretch.first_row,
             rows: stretch.rows,

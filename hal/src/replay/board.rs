@@ -213,9 +213,10 @@ impl Board for ReplayBoard {
                 .saturating_mul(u64::from(height))
                 .saturating_mul(scan.line_ns),
             line_ticks: scan.line_ns,
+            source: None,
         };
         let line_period_ns = self.source.line_period_ns();
-        let event = cut.next(&scan.actual, &self.frame, place, line_period_ns, buffer)?;
+        let event = cut.next(&scan.actual, &self.frame, &place, line_period_ns, buffer)?;
         if cut.row() == 0 {
             self.run.frame += 1;
         }

@@ -1,13 +1,15 @@
 //! Cuts a decoded frame into strips and gaps, and counts what it gave.
 
+use std::sync::Arc;
+
 use super::source::Frame;
 use crate::{
-    ChannelMask, Clock, ErrorKind, Gap, GapCause, HalError, ReadEvent, RunId, RunSummary,
-    ScanActual, Strip, StripBuffer, StripFlags, StripHeader, SystemClock,
+    ChannelMask, Clock, ErrorKind, FrameSource, Gap, GapCause, HalError, ReadEvent, RunId,
+    RunSummary, ScanActual, Strip, StripBuffer, StripFlags, StripHeader, SystemClock,
 };
 
 /// Where a frame is in its run.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct FramePlace {
     /// Index of the frame in the run.
     pub(crate) frame: u64,
@@ -15,6 +17,8 @@ pub(crate) struct FramePlace {
     pub(crate) ticks: u64,
     /// Ticks from row to row.
     pub(crate) line_ticks: u64,
+    /// The file that it was read from, when account is kept of files.
+    pub(crate) source: Option<Arc<FrameSource>>,
 }
 
 /// The frames of a run on their way into strips.
@@ -58,7 +62,7 @@ impl Cut {
         &mut self,
         scan: &ScanActual,
         frame: &Frame,
-        place: FramePlace,
+        place: &FramePlace,
         line_period_ns: Option<u64>,
         buffer: StripBuffer,
     ) -> Result<ReadEvent, HalError> {
@@ -72,6 +76,7 @@ impl Cut {
                 boot: 0,
                 frame: place.frame,
                 field: frame.field,
+                source: place.source.clone(),
                 sequence: self.sequence,
                 first_row,
                 rows,

@@ -202,6 +202,7 @@ impl SerialBoard {
             boot: header.boot,
             frame: u64::from(header.frame),
             field: u32::from(header.field),
+            source: None,
             sequence: header.sequence,
             first_row: u32::from(header.first_row),
             rows: u32::from(header.rows),

@@ -111,6 +111,7 @@ fn header(frame: u64, first_row: u32, rows: u32, width: u32) -> StripHeader {
         boot: 0,
         frame,
         field: 0,
+        source: None,
         sequence: 0,
         first_row,
         rows,

@@ -127,6 +127,7 @@ impl Run {
             boot: 0,
             frame: next.frame,
             field,
+            source: None,
             sequence: self.sequence,
             first_row: next.first_row,
             rows: next.rows,

@@ -34,7 +34,8 @@ fn renamed_files_come_once_and_are_not_changed() {
             (seen.frame, seen.firsts[0]),
             (u64::from(number), 100 + number)
         );
-        assert_eq!(seen.source.path, path.join(format!("{number}.tif")));
+        let file = path.join(format!("{number}.tif"));
+        assert_eq!(Path::new(&seen.source.file), file);
         assert!(!seen.source.maybe_repeated);
     }
     reader.rests();
@@ -171,7 +172,7 @@ fn a_file_in_place_of_another_is_a_new_file() {
         rename_into(path, "latest.tif", &plain(id));
         let seen = reader.take();
         assert_eq!(seen.firsts, [id]);
-        assert_eq!(seen.source.path, first.source.path);
+        assert_eq!(seen.source.file, first.source.file);
         assert_ne!(seen.source, first.source);
     }
     reader.rests();

@@ -38,12 +38,11 @@ fn child() {
         .open(output(&folder))
         .unwrap();
     let mut settings = config(&folder.join("data"));
-    settings.first_file = Duration::from_millis(500);
+    settings.first_file = Some(Duration::from_millis(500));
     let mut reader = Reader::start(settings);
     while let Some(seen) = reader.within(crate::PATIENCE) {
         let source = seen.source;
-        let name = source
-            .path
+        let name = Path::new(&source.file)
             .file_name()
             .unwrap()
             .to_string_lossy()

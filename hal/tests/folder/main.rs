@@ -19,8 +19,8 @@ mod tiff;
 use std::{path::Path, sync::Arc, time::Duration};
 
 use senescope_hal::{
-    HostInstant, ReadEvent, ScanActual, ScanRequest, Session, SystemClock,
-    folder::{FolderBoard, FolderConfig, FrameSource, FrameSources},
+    FrameSource, HostInstant, ReadEvent, ScanActual, ScanRequest, Session, SystemClock,
+    folder::{FolderBoard, FolderConfig},
 };
 
 /// How long a frame is waited for that must come.
@@ -35,7 +35,7 @@ fn config(folder: &Path) -> FolderConfig {
         settle: Duration::from_millis(40),
         poll: Duration::from_millis(20),
         give_up: Duration::from_millis(200),
-        first_file: PATIENCE,
+        first_file: Some(PATIENCE),
         ..FolderConfig::new(folder)
     }
 }
@@ -46,13 +46,12 @@ struct Seen {
     frame: u64,
     /// The first sample of each channel.
     firsts: Vec<u16>,
-    source: FrameSource,
+    source: Arc<FrameSource>,
 }
 
 /// A running session on a watched folder.
 struct Reader {
     session: Session,
-    sources: FrameSources,
     actual: ScanActual,
 }
 
@@ -63,16 +62,11 @@ impl Reader {
 
     fn with(config: FolderConfig, want: &ScanRequest) -> Self {
         let board = FolderBoard::new(config).unwrap();
-        let sources = board.sources();
         let mut session = Session::new(Box::new(board), Arc::new(SystemClock), 64 << 20);
         let actual = session.configure(want).unwrap();
         session.arm().unwrap();
         session.start().unwrap();
-        Self {
-            session,
-            sources,
-            actual,
-        }
+        Self { session, actual }
     }
 
     /// The next frame, whole, if it comes within `span`; `None` also at the end of the run.
@@ -92,7 +86,7 @@ impl Reader {
                         firsts = channels.map(|at| strip.row(0, at).unwrap()[0]).collect();
                     }
                     if header.flags.last_of_frame {
-                        let source = self.sources.source_of(header.frame).unwrap();
+                        let source = header.source.clone().unwrap();
                         return Some(Seen {
                             frame: header.frame,
                             firsts,

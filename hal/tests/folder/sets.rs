@@ -49,7 +49,7 @@ fn a_set_comes_once_in_whatever_order_its_files_do() {
         let mut seen: Vec<_> = (0..frames()).map(|_| reader.take()).collect();
         writer.join().unwrap();
         assert_eq!(
-            seen.pop().unwrap().source.path,
+            seen.pop().unwrap().source.file.clone(),
             path.join(SET[0]),
             "{order:?}"
         );
@@ -66,7 +66,7 @@ fn a_set_comes_once_in_whatever_order_its_files_do() {
         .unwrap();
         let mut reader = Reader::start(config(&path));
         let seen = reader.take();
-        assert_eq!(seen.source.path, path.join("other.ome.tif"));
+        assert_eq!(Path::new(&seen.source.file), path.join("other.ome.tif"));
     }
 }
 
@@ -91,7 +91,7 @@ fn a_set_that_lacks_a_file_is_counted_once_and_comes_when_it_is_whole() {
     assert_eq!(reader.count("files_incomplete"), 2);
     copy_into(path, SET[0]);
     for _ in 0..frames() {
-        assert_eq!(reader.take().source.path, path.join(SET[0]));
+        assert_eq!(Path::new(&reader.take().source.file), path.join(SET[0]));
     }
     reader.rests();
 }
@@ -129,7 +129,7 @@ fn files_of_one_channel_each_come_together_by_what_their_wildcards_stand_for() {
     write("003", "trans", 33);
     let seen = reader.take();
     assert_eq!(seen.firsts, [33, 31, 32]);
-    assert_eq!(seen.source.path, path.join("003_srs.tif"));
+    assert_eq!(Path::new(&seen.source.file), path.join("003_srs.tif"));
     write("002", "tpef", 22);
     assert_eq!(reader.take().firsts, [23, 21, 22]);
     reader.rests();

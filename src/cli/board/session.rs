@@ -120,7 +120,7 @@ fn folder(settings: &Settings, wanted: &[ChannelName]) -> Result<Box<dyn Board>,
         settle: Duration::from_secs_f64(folder.settle_s),
         poll: Duration::from_secs_f64(folder.poll_s),
         give_up: Duration::from_secs_f64(folder.give_up_s),
-        first_file: Duration::from_secs_f64(folder.first_file_s),
+        first_file: folder.first_file_s.map(Duration::from_secs_f64),
         journal: folder.journal.clone(),
         ..FolderConfig::new(directory)
     })?))

@@ -1,7 +1,9 @@
 //! The frame that is being assembled.
 
+use std::sync::Arc;
+
 use ndarray::{Array2, ArrayView2};
-use senescope_hal::{ChannelMask, ScanActual, Strip};
+use senescope_hal::{ChannelMask, FrameSource, ScanActual, Strip};
 
 use super::expected_channels;
 
@@ -12,6 +14,7 @@ use super::expected_channels;
 pub struct FrameBuffer {
     frame: u64,
     field: u32,
+    source: Option<Arc<FrameSource>>,
     planes: Vec<Array2<u16>>,
     present: Vec<ChannelMask>,
     expected: ChannelMask,
@@ -25,6 +28,7 @@ impl FrameBuffer {
         Self {
             frame: 0,
             field: 0,
+            source: None,
             planes: vec![Array2::zeros(shape); expected.count()],
             present: vec![ChannelMask(0); shape.0],
             expected,
@@ -46,6 +50,12 @@ impl FrameBuffer {
     /// Field of view.
     pub fn field(&self) -> u32 {
         self.field
+    }
+
+    /// The file that it was read from; `None` when the board does not keep account of files, and before a strip
+    /// came.
+    pub fn source(&self) -> Option<&Arc<FrameSource>> {
+        self.source.as_ref()
     }
 
     /// Samples in a row.
@@ -98,6 +108,7 @@ impl FrameBuffer {
     pub(super) fn begin(&mut self, frame: u64, field: u32) {
         self.frame = frame;
         self.field = field;
+        self.source = None;
         for plane in &mut self.planes {
             plane.fill(0);
         }
@@ -107,6 +118,9 @@ impl FrameBuffer {
     /// Takes row `offset` of the strip as row `row` of the frame.
     pub(super) fn fill(&mut self, row: u32, strip: &Strip, offset: u32, reversed: bool) {
         let mask = strip.header.channels;
+        if self.source.is_none() {
+            self.source = strip.header.source.clone();
+        }
         let channels = (0..self.planes.len()).filter(|channel| mask.has(*channel));
         for (carried, channel) in channels.enumerate() {
             let (Some(samples), Some(plane)) =

@@ -61,6 +61,7 @@ fn strip(frame: u64, first_row: u32, rows: u32, mask: ChannelMask, reversed: boo
             boot: 0,
             frame,
             field: 0,
+            source: None,
             sequence: 0,
             first_row,
             rows,

@@ -38,6 +38,7 @@ fn strip() -> Strip {
             boot: 0,
             frame: 7,
             field: 2,
+            source: None,
             sequence: 0,
             first_row: 0,
             rows: 1,

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use senescope_hal::HostInstant;
+use senescope_hal::{FrameSource, HostInstant};
 use serde::{Deserialize, Serialize};
 
 use crate::domain::{Cell, CellFlags, Label, Verdict};
@@ -19,6 +19,9 @@ pub struct LabelMessage {
     pub field: u32,
     /// Number of the cell in its frame.
     pub cell: u32,
+    /// The file that the frame was read from: the key by which a repeated frame is known. Null when the board does
+    /// not keep account of files.
+    pub source: Option<FrameSource>,
     /// x, y, width, height in pixels.
     pub bbox: [u32; 4],
     /// Centre of mass, x and y, in µm from the centre of the frame's top left pixel.
@@ -58,7 +61,7 @@ pub struct LabelMessage {
 }
 
 impl LabelMessage {
-    /// The message about `cell`. `acquired` is when the row that decided it reached this host.
+    /// The message about `cell` of a frame that came from no file. `acquired` is when the row that decided it reached this host.
     pub fn new(
         cell: &Cell,
         verdict: &Verdict,
@@ -70,6 +73,7 @@ impl LabelMessage {
             frame: cell.frame,
             field: cell.field,
             cell: cell.id,
+            source: None,
             bbox: [cell.bbox.x, cell.bbox.y, cell.bbox.width, cell.bbox.height],
             centroid_um: cell.centroid_px.map(|pixels| pixels * pixel_size_um),
             area_um2: f64::from(cell.area_px) * pixel_size_um * pixel_size_um,
