@@ -1,13 +1,13 @@
 //! The trait that every backend implements.
 
-use std::{collections::BTreeMap, fmt};
+use std::{collections::BTreeMap, fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::{
-    Capabilities, HalError, HostInstant, Identity, ReadEvent, ScanActual, ScanRequest, StripBuffer,
-    serial::ClockFit,
+    Capabilities, ErrorKind, HalError, HostInstant, Identity, ReadEvent, ScanActual, ScanRequest,
+    StripBuffer, serial::ClockFit,
 };
 
 /// Identity of a run: from arm to disarm. Created once, by the board's backend.
@@ -24,6 +24,17 @@ impl RunId {
     /// The identity of 128 given bits, for tests and for the wire.
     pub fn from_bits(bits: u128) -> Self {
         Self(Uuid::from_u128(bits))
+    }
+}
+
+impl FromStr for RunId {
+    type Err = HalError;
+
+    fn from_str(text: &str) -> Result<Self, HalError> {
+        Uuid::from_str(text).map(Self).map_err(|error| {
+            let message = format!("{text:?} is no identity of a run: {error}");
+            HalError::new(ErrorKind::Malformed, message)
+        })
     }
 }
 

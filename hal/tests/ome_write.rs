@@ -56,6 +56,7 @@ proptest! {
             channels: channels().into_iter().zip(planes.iter().copied()).collect(),
             dwell_ns,
             line_period_ns: dwell_ns.map(|ns| ns * u64::from(width) + 7),
+            record: None,
             notes: vec![("note".to_owned(), note)],
         };
         write_ome_tiff(&path, &image).unwrap();
@@ -131,6 +132,7 @@ fn the_conventions_of_the_field_are_kept() {
             .collect(),
         dwell_ns: Some(20_000),
         line_period_ns: None,
+        record: None,
         notes: vec![("raman_shift_per_cm".to_owned(), "2850".to_owned())],
     };
     write_ome_tiff(&path, &image).unwrap();

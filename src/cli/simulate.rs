@@ -190,6 +190,7 @@ fn record(arguments: &SimulateArgs, seed: u64, progress: &ProgressBar) -> Result
                     dish.instrument
                         .line_period_ns(request.width, request.dwell_ns),
                 ),
+                record: None,
                 notes: Vec::new(),
             },
         )?;

@@ -142,6 +142,7 @@ pub(crate) fn write_frame(path: &Path, channels: &[(ChannelInfo, Vec<u16>)]) {
             .collect(),
         dwell_ns: Some(20_000),
         line_period_ns: Some(7_000_000),
+        record: None,
         notes: Vec::new(),
     };
     write_ome_tiff(path, &image).unwrap();

@@ -6,9 +6,11 @@
 //! Not done: pyramids, regions of interest, plates.
 
 mod read;
+mod record;
 mod write;
 mod xml;
 
 pub use read::read_u16_plane;
+pub use record::FrameRecord;
 pub use write::{OmeImage, write_label_tiff, write_ome_tiff};
 pub(crate) use xml::{OmeChannel, OmeDocument, OmeImageInfo, OmeTiffData};

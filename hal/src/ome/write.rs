@@ -17,7 +17,7 @@ use tiff::{
     tags::{ResolutionUnit, Tag},
 };
 
-use super::xml::ANNOTATION_NAMESPACE;
+use super::{FrameRecord, xml::ANNOTATION_NAMESPACE};
 use crate::{ChannelInfo, ErrorKind, HalError};
 
 /// One frame to be written.
@@ -35,6 +35,8 @@ pub struct OmeImage<'a> {
     pub dwell_ns: Option<u64>,
     /// Time from row to row in nanoseconds, when it is known.
     pub line_period_ns: Option<u64>,
+    /// How it was acquired; `None` for an image that is not of a recording.
+    pub record: Option<FrameRecord>,
     /// What OME has no place for, as key and value.
     pub notes: Vec<(String, String)>,
 }
@@ -244,6 +246,12 @@ fn document(out: &mut String, image: &OmeImage<'_>, name: &str) -> std::fmt::Res
             .map(|ns| ("line_period_ns".to_owned(), ns.to_string())),
     );
     for (index, (info, _)) in image.channels.iter().enumerate() {
+        if info.bit_depth != bits {
+            notes.push((
+                format!("channel.{index}.bit_depth"),
+                info.bit_depth.to_string(),
+            ));
+        }
         if let Some(dark) = info.dark_counts {
             notes.push((format!("channel.{index}.dark_counts"), dark.to_string()));
         }
@@ -252,6 +260,7 @@ fn document(out: &mut String, image: &OmeImage<'_>, name: &str) -> std::fmt::Res
             notes.push((format!("channel.{index}.offset"), info.offset.to_string()));
         }
     }
+    notes.extend(image.record.iter().flat_map(FrameRecord::notes));
     notes.extend(image.notes.iter().cloned());
     write!(out, "</Pixels>")?;
     if !notes.is_empty() {

@@ -15,7 +15,10 @@ use super::{
     ome_stack, set,
     stack::{self, SourceFile, Stack},
 };
-use crate::{ErrorKind, HalError, ome::OmeDocument};
+use crate::{
+    ErrorKind, HalError,
+    ome::{FrameRecord, OmeDocument},
+};
 
 /// Folders that are named to a person who gave the one above them.
 const FOLDERS_NAMED: usize = 3;
@@ -63,6 +66,7 @@ impl Files {
             path: path.to_owned(),
             pages,
             raw: None,
+            record: None,
         })
     }
 
@@ -139,6 +143,7 @@ impl Files {
             path: path.to_owned(),
             pages: directories.pages,
             raw: None,
+            record: FrameRecord::of(&home.document),
         })?;
         self.set(&home.document, path, Some(number))
     }

@@ -90,6 +90,13 @@ impl PlaneReader {
         out.whole.clear();
         out.whole.resize(height as usize, true);
         out.failure = None;
+        let record = files.get(plane.file).and_then(|file| file.record.as_ref());
+        for rows in record.iter().flat_map(|record| &record.missing) {
+            let rows = rows.start.min(height) as usize..rows.end.min(height) as usize;
+            if let Some(whole) = out.whole.get_mut(rows) {
+                whole.fill(false);
+            }
+        }
         self.visit(files, plane, &mut |_, chunk| {
             let columns = chunk.x as usize..(chunk.x + chunk.width) as usize;
             for row in 0..chunk.height {

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     HalError,
-    ome::{OmeChannel, OmeDocument, OmeImageInfo, OmeTiffData},
+    ome::{FrameRecord, OmeChannel, OmeDocument, OmeImageInfo, OmeTiffData},
 };
 
 /// Arranges the planes that `document` tells of. `home` is the file that it was found in, `own` that
@@ -37,6 +37,7 @@ pub(crate) fn arrange(
         line_period_ns: number("line_period_ns"),
         ..Stack::default()
     };
+    let record = FrameRecord::of(document);
     for (field, image) in document.images.iter().enumerate() {
         let channels = channels(document, image);
         if field == 0 {
@@ -53,7 +54,7 @@ pub(crate) fn arrange(
         stack
             .frames
             .extend((0..image.size_t * image.size_z).map(|_| StackFrame {
-                field: field as u32,
+                field: record.as_ref().map_or(field as u32, |record| record.field),
                 planes: vec![None; stack.channels.len()],
             }));
         let everything = OmeTiffData {
@@ -153,6 +154,9 @@ fn channels(document: &OmeDocument, image: &OmeImageInfo) -> Vec<StackChannel> {
                     (Some(name), _) => Some(format!("{name}:{sample}")),
                     (None, _) => None,
                 },
+                bit_depth: number("bit_depth")
+                    .map(|bits| bits as u8)
+                    .filter(|bits| (1..=16).contains(bits)),
                 wavelength_nm: told.wavelength_nm,
                 dark_counts: number("dark_counts"),
                 affine: number("scale").zip(number("offset")),

@@ -10,7 +10,7 @@ use super::{
     page::SampleKind,
     plane::Rule,
     request::ReplayRequest,
-    stack::{PlaneRef, Recorded, Stack},
+    stack::{PlaneRef, Recorded, SourceFile, Stack},
 };
 use crate::{ChannelInfo, ErrorKind, GapCause, HalError};
 
@@ -60,6 +60,7 @@ impl ReplaySource {
     pub fn open(request: &ReplayRequest) -> Result<Self, HalError> {
         let mut files = Files::default();
         let mut mapped = mapping::channels(request, &mut files)?;
+        one_recording(&files)?;
         let (width, height) = geometry(&mut mapped, &files)?;
         first_frame(&mapped, &files)?;
         let used: Vec<&Stack> = mapped
@@ -211,6 +212,22 @@ impl ReplaySource {
         }
         Ok(())
     }
+}
+
+/// Two recordings are never joined: their frames would be taken for one run.
+fn one_recording(files: &Files) -> Result<(), HalError> {
+    let run = |file: &SourceFile| file.record.as_ref().map(|record| record.run);
+    let recorded = files.all().find(|file| run(file).is_some());
+    let other = files.all().find(|file| run(file) != recorded.and_then(run));
+    let (Some(recorded), Some(other)) = (recorded, other) else {
+        return Ok(());
+    };
+    let message = format!(
+        "{} and {} are not of one recording; replay one recording at a time",
+        recorded.path.display(),
+        other.path.display()
+    );
+    Err(HalError::new(ErrorKind::Request, message))
 }
 
 /// The one value that all have, if there is one.
@@ -370,9 +387,8 @@ fn rule(
         }
     };
     if matches!(kind, Some(SampleKind::Unsigned(_))) {
-        rule.bits = channel
-            .bit_depth
-            .map_or(rule.bits, |bits| bits.min(rule.bits));
+        let told = channel.told.bit_depth.or(channel.bit_depth);
+        rule.bits = told.map_or(rule.bits, |bits| bits.min(rule.bits));
     }
     let (scale, offset) = channel.told.affine.unwrap_or((rule.scale, rule.offset));
     let info = ChannelInfo {

@@ -12,7 +12,7 @@ use super::{
     directory::Directories, file, imagej::ImageJ, limits::MAX_SAMPLES, page::Page,
     scan_image::ScanImage,
 };
-use crate::HalError;
+use crate::{HalError, ome::FrameRecord};
 
 /// A file of the source.
 pub(crate) struct SourceFile {
@@ -20,6 +20,8 @@ pub(crate) struct SourceFile {
     pub(crate) pages: Vec<Page>,
     /// Planes that follow the first without directories of their own.
     pub(crate) raw: Option<RawStack>,
+    /// How its frame was recorded, when a recorder wrote it.
+    pub(crate) record: Option<FrameRecord>,
 }
 
 /// Uncompressed planes one after the other.
@@ -60,6 +62,8 @@ pub(crate) struct PlaneRef {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct StackChannel {
     pub(crate) name: Option<String>,
+    /// True bit depth, where it is not that of the stack.
+    pub(crate) bit_depth: Option<u8>,
     pub(crate) wavelength_nm: Option<f64>,
     pub(crate) dark_counts: Option<f64>,
     /// Scale and offset of counts that were mapped before they were written.
@@ -143,6 +147,7 @@ pub(crate) fn single(
         path: path.to_owned(),
         pages: Vec::new(),
         raw: None,
+        record: None,
     };
     let mut stack = Stack {
         path: path.to_owned(),
