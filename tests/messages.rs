@@ -15,11 +15,13 @@ use std::{fs, path::PathBuf, sync::Arc};
 
 use senescope::{
     domain::{Latency, TileWindow},
+    recording::RecordingFailure,
     stages::publish::{
         CamMessage, Finish, Header, Heartbeat, Kind, LabelMessage, Listeners, Message, Outbox, Run,
         RunEnd, RunState, Stat, Total, VERSION,
         message::{MessageError, decode, decode_header, encode},
     },
+    stages::record::RecordingReport,
     telemetry::{Discard, Edge, FrameQuality, Latencies},
 };
 use senescope_hal::{Clock, FrameSource, HostInstant, serial::ClockFit};
@@ -93,6 +95,13 @@ fn stat() -> Stat {
     let mut latency = latencies.report().stages;
     latency.retain(|stage, _| stage == "total");
     Stat {
+        recording: Some(RecordingReport {
+            folder: "/data/2024-02-29T12-00-00-01234567".to_owned(),
+            frames: 2,
+            labels: 5,
+            failure: Some(RecordingFailure::DiskFull),
+            detail: Some("frame 2 cannot be recorded: the disk is full".to_owned()),
+        }),
         quality: FrameQuality {
             frame: 3,
             cells: 14,

@@ -23,7 +23,7 @@ use super::{
     summary,
 };
 use crate::{
-    pipeline::{Classified, Execution, FrameEnd, Sink, SinkError, Stop, label_message},
+    pipeline::{Classified, Execution, FrameEnd, Sink, SinkError, Skips, Stop, label_message},
     stages::{assemble::FrameBuffer, publish::LabelMessage},
 };
 
@@ -126,6 +126,8 @@ pub(crate) fn run(arguments: &ReplayArgs) -> Result<Exit, Failure> {
         stop: &service.stop,
         clock: &*service.clock,
         started_utc: Some(jiff::Timestamp::now().to_string()),
+        recorded: false,
+        skips: &Skips::new(),
     };
     let reader_left = Arc::new(AtomicBool::new(false));
     let ended = execution.run(|scan| {

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     config::{Backend, Settings, SimSpeed},
-    pipeline::{Execution, Refused},
+    pipeline::{Execution, Refused, Skips},
 };
 
 /// Run the service: board → labels and maps.
@@ -52,6 +52,8 @@ fn serve(settings: &Settings, service: &Service) -> Result<Exit, Failure> {
         stop: &service.stop,
         clock: &*service.clock,
         started_utc: Some(jiff::Timestamp::now().to_string()),
+        recorded: true,
+        skips: &Skips::new(),
     };
     let ports = source.ports.iter();
     let records: String = ports.map(|port| format!("  records  {port}\n")).collect();

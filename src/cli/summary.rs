@@ -50,7 +50,7 @@ pub(crate) fn exit(ended: &Ended) -> Exit {
     match ended.cause {
         None => Exit::Done,
         Some(Cause::Board(kind)) => Exit::of_board(kind),
-        Some(Cause::Sink) => Exit::Io,
+        Some(Cause::Sink | Cause::Recording) => Exit::Io,
         Some(Cause::Defect) => Exit::Software,
     }
 }

@@ -46,11 +46,15 @@ pub const KEYS: &[Key] = &[
     key("quality.most_exchange", "", -1.0, 1.0),
     key("quality.least_sharpness", "", 0.0, 1.0),
     key("quality.warn_part", "", 0.0, 1.0),
+    key("record.before", "frames", 0.0, 1000.0),
+    key("record.after", "frames", 0.0, 1_000_000.0),
+    key("record.reserve_mib", "MiB", 1.0, 1_048_576.0),
     key("engine.threads", "threads", 0.0, 256.0),
     key("publish.labels_backlog_mib", "MiB", 1.0, 4096.0),
     key("publish.maps_backlog_mib", "MiB", 1.0, 4096.0),
     key("limits.strips_mib", "MiB", 1.0, 4096.0),
     key("limits.tiles_mib", "MiB", 1.0, 4096.0),
+    key("limits.record_mib", "MiB", 1.0, 65_536.0),
     key("limits.outbox_mib", "MiB", 1.0, 4096.0),
 ];
 
@@ -64,6 +68,8 @@ pub(crate) const WORDS: &[(&str, &[&str], &str)] = &[
     ),
     ("serial.flow", &["none", "rts_cts"], ""),
     ("serial.trigger", &["immediate", "external"], ""),
+    ("record.frames", &["all", "events"], ""),
+    ("record.on_failure", &["continue", "stop"], ""),
     ("sim.speed", &["max"], " or a number"),
     ("engine.transform", &["auto", "plain", "nhwc"], ""),
 ];

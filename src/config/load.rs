@@ -6,7 +6,7 @@ use config::{Config, Environment, File, FileFormat, FileSourceString};
 use serde_json::Value;
 
 use super::{KEYS, Settings, keys::WORDS};
-use crate::stages::{infer::sha256_hex, segment::SegmentError};
+use crate::{digest::sha256_hex, stages::segment::SegmentError};
 
 /// A configuration file larger than this is none.
 const MAX_FILE_BYTES: u64 = 1 << 20;

@@ -5,10 +5,12 @@
 
 mod keys;
 mod load;
+mod record;
 mod settings;
 
 pub use keys::{KEYS, Key};
 pub use load::{ConfigError, Sources, digest, load};
+pub use record::{Keep, OnFailure, Record};
 pub use settings::{
     Backend, Board, Engine, EnsembleSettings, Folder, Ingest, Limits, Publish, Scan, Serial,
     Settings, Sim, SimSpeed,

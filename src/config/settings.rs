@@ -12,6 +12,7 @@ use senescope_hal::{
 };
 use serde::{Deserialize, Serialize};
 
+use super::Record;
 use crate::stages::{infer::TransformChoice, quality::QualityConfig, segment::SegmentConfig};
 
 /// Everything that can be set.
@@ -40,6 +41,8 @@ pub struct Settings {
     pub engine: Engine,
     /// Where results are published.
     pub publish: Publish,
+    /// The recording of runs.
+    pub record: Record,
     /// Memory that queues may take.
     pub limits: Limits,
 }
@@ -296,6 +299,8 @@ pub struct Limits {
     pub strips_mib: u32,
     /// Tiles between the segmentation and their verdict, in MiB.
     pub tiles_mib: u32,
+    /// Frames on their way to the disk, in MiB.
+    pub record_mib: u32,
     /// Messages waiting for the sockets, in MiB.
     pub outbox_mib: u32,
 }
@@ -305,6 +310,7 @@ impl Default for Limits {
         Self {
             strips_mib: 64,
             tiles_mib: 64,
+            record_mib: 256,
             outbox_mib: 32,
         }
     }

@@ -13,6 +13,17 @@ pub enum HeatmapSource {
     Spread,
 }
 
+impl HeatmapSource {
+    /// The name that is published.
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::Mean => "mean",
+            Self::Member(name) => name,
+            Self::Spread => "spread",
+        }
+    }
+}
+
 /// Where in its tile a class was decided: the Grad-CAM of one class, scaled to [0, 1]; or in how far the members
 /// disagree on that.
 ///

@@ -151,7 +151,7 @@ struct Account {
 
 impl Account {
     fn keep(&mut self, session: &mut Session, monitor: &Monitor) {
-        let done = monitor.frames_done.load(Ordering::Acquire);
+        let done = monitor.frames_done();
         if done > self.acknowledged {
             self.acknowledged = done;
             acknowledge(session, done);

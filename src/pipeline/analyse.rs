@@ -14,10 +14,12 @@ use super::{
 use crate::{
     config::Settings,
     domain::{Cell, Stamps, Tile},
+    recording::{MissingRows, Skipped},
     stages::{
         assemble::{Assembler, FrameRow, RowTotals},
         correct::Corrector,
         infer::Manifest,
+        record::FrameTap,
         segment::{SegmentError, Segmenter},
         tile::{Cutter, TileError},
     },
@@ -97,7 +99,14 @@ pub(crate) struct Analysis<'a> {
     /// Whether the counts of a frame go along with its end.
     pub(crate) images: bool,
     pub(crate) monitor: &'a Monitor,
+    /// Takes the frames as they were acquired.
+    pub(crate) tap: Option<FrameTap>,
+    /// Cells that are not given to the networks, because they were not when the frames were acquired.
+    pub(crate) skips: &'a Skips,
 }
+
+/// Cells without a label, and why, by frame and number in the frame.
+pub type Skips = BTreeMap<(u64, u32), Discard>;
 
 /// The part that is busy while the assembler hands rows on.
 struct Rest<'a> {
@@ -106,6 +115,10 @@ struct Rest<'a> {
     steps: Sender<Step>,
     stages: Stages,
     images: bool,
+    monitor: &'a Monitor,
+    tap: Option<FrameTap>,
+    skips: &'a Skips,
+    missing: MissingList,
     times: RowTimes,
     height: u32,
     next_index: u64,
@@ -126,6 +139,10 @@ impl Analysis<'_> {
             stages: self.stages,
             found: Vec::new(),
             images: self.images,
+            monitor: self.monitor,
+            tap: self.tap,
+            skips: self.skips,
+            missing: MissingList::default(),
             times: RowTimes::new(self.scan),
             height: self.scan.height,
             next_index: 0,
@@ -147,6 +164,7 @@ impl Analysis<'_> {
                 Rows::Gap(gap) => {
                     *lost.entry(gap.cause).or_default() += u64::from(gap.rows);
                     rest.times.gap(&gap, rest.clock.now());
+                    rest.missing.told = Some(gap.clone());
                     assembler.gap(&gap, |row| rest.row(row));
                 }
             }
@@ -164,10 +182,12 @@ impl Rest<'_> {
         let index = row.index();
         if index == 0 {
             self.missing_rows = 0;
+            self.missing.rows.clear();
             self.cells = 0;
         }
         if !row.frame().is_whole(index) {
             self.missing_rows += 1;
+            self.missing.note(row.frame().frame(), index);
         }
         self.times.reached(index);
         let last = index + 1 == self.height;
@@ -184,10 +204,15 @@ impl Rest<'_> {
                 frame: row.frame().frame(),
                 field: row.frame().field(),
                 cells: self.cells,
+                skipped: Vec::new(),
                 missing_rows: self.missing_rows,
                 source: row.frame().source().cloned(),
             };
             let frame = row.frame();
+            if let Some(tap) = &self.tap {
+                // Before its end is told: the recorder has it when its cells are decided.
+                tap.frame(frame, std::mem::take(&mut self.missing.rows));
+            }
             let image =
                 (self.images && self.queue.hold(frame.bytes())).then(|| Box::new(frame.clone()));
             self.step(What::FrameEnd(end, image));
@@ -195,6 +220,13 @@ impl Rest<'_> {
     }
 
     fn cell(&mut self, cell: Cell, row: FrameRow<'_>) {
+        if let Some(reason) = self.skips.get(&(cell.frame, cell.id)) {
+            self.monitor.tiles.enter(1);
+            self.monitor.tiles.discard(*reason, 1);
+            let (cell, reason) = (cell.id, *reason);
+            self.step(What::Skipped(Skipped { cell, reason }));
+            return;
+        }
         let (scanned, received) = self.times.of(cell.decided_row);
         let frame = row.frame();
         let tile = self
@@ -219,7 +251,9 @@ impl Rest<'_> {
             },
         };
         for shed in self.queue.push(job) {
-            self.send(shed.index, What::Shed);
+            let cell = shed.work.tile.cell.id;
+            let reason = Discard::EngineBusy;
+            self.send(shed.index, What::Skipped(Skipped { cell, reason }));
         }
     }
 
@@ -251,6 +285,36 @@ fn tile_bytes(tile: &Tile) -> usize {
     // Its values, its mask, and once it is classified a map of one plane.
     let plane = tile.values.len() / tile.values.dim().0.max(1);
     (tile.values.len() + plane) * size_of::<f32>() + tile.cell.mask.len() + size_of::<Cell>()
+}
+
+/// The missing rows of the present frame, and why they are missing.
+#[derive(Default)]
+struct MissingList {
+    rows: Vec<MissingRows>,
+    /// The last gap that was told.
+    told: Option<Gap>,
+}
+
+impl MissingList {
+    fn note(&mut self, frame: u64, row: u32) {
+        let told = self.told.as_ref().filter(|gap| {
+            gap.frame == frame
+                && row
+                    .checked_sub(gap.first_row)
+                    .is_some_and(|at| at < gap.rows)
+        });
+        let cause = told.map(|gap| gap.cause);
+        match self.rows.last_mut() {
+            Some(last) if last.cause == cause && last.first_row + last.rows == row => {
+                last.rows += 1
+            }
+            _ => self.rows.push(MissingRows {
+                first_row: row,
+                rows: 1,
+                cause,
+            }),
+        }
+    }
 }
 
 /// When each row of the present frame was scanned and received, in host time.

@@ -39,7 +39,7 @@ pub(crate) fn work(
             let output = worker.run_member(member, share.job.tile.values.view())?;
             if let Some(outputs) = share.keep(member, output) {
                 let classified = classify(&outputs, ensemble, settings, clock, &share);
-                share.answer(|bytes| What::Classified(Box::new(classified), bytes));
+                share.answer(|_, bytes| What::Classified(Box::new(classified), bytes));
             }
             Ok::<_, EnsembleError>(())
         }));
@@ -83,6 +83,7 @@ fn classify(
         flags,
     );
     Classified {
+        label_seq: 0,
         cell,
         window: tile.window,
         verdict,

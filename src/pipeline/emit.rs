@@ -14,8 +14,9 @@ use std::{
 use crossbeam_channel::Receiver;
 use senescope_hal::Clock;
 
-use super::{Classified, FrameEnd, Sink, SinkError, Stop};
+use super::{Classified, FrameEnd, Sink, SinkError, Stop, publish_sink::PublishSink};
 use crate::{
+    recording::Skipped,
     stages::assemble::FrameBuffer,
     telemetry::{Discard, Edge, FrameQuality, Latencies},
 };
@@ -33,9 +34,9 @@ pub(crate) enum What {
     /// A cell got its verdict; the tile's memory is given back.
     Classified(Box<Classified>, usize),
     /// A network failed on the tile.
-    Failed(usize),
-    /// The tile had to make room.
-    Shed,
+    Failed { cell: u32, bytes: usize },
+    /// The cell was not given to the networks.
+    Skipped(Skipped),
     /// All cells of a frame have been decided; with its counts when a sink wants them.
     FrameEnd(FrameEnd, Option<Box<FrameBuffer>>),
 }
@@ -43,6 +44,8 @@ pub(crate) enum What {
 /// The emitter's surroundings.
 pub(crate) struct Emitter<'a> {
     pub(crate) clock: &'a dyn Clock,
+    /// Publishes each label, before the sinks get it.
+    pub(crate) publisher: PublishSink,
     /// Gives back the memory of a tile.
     pub(crate) release: &'a (dyn Fn(usize) + Sync),
     pub(crate) verdicts: &'a Edge,
@@ -64,31 +67,38 @@ struct Fed<'a> {
     failed: bool,
 }
 
+/// What is told at the end of the present frame.
+#[derive(Default)]
+struct Frame {
+    quality: FrameQuality,
+    skipped: Vec<Skipped>,
+}
+
 impl Emitter<'_> {
-    /// Emits until every sender is gone. The first of `sinks` is the publisher. A sink that fails gets
-    /// nothing more, and the run is asked to stop; the others get what still comes. The first error is
-    /// given at the end.
+    /// Emits until every sender is gone. When the publisher or a sink fails it gets nothing more, and the run is
+    /// asked to stop; the others get what still comes. The first error is given at the end.
     pub(crate) fn run(
         &self,
         steps: &Receiver<Step>,
         sinks: &mut [Box<dyn Sink>],
     ) -> Result<(), SinkError> {
-        let mut sinks: Vec<_> = sinks
-            .iter_mut()
-            .map(|sink| Fed {
-                sink,
-                failed: false,
-            })
-            .collect();
+        let fed = |sink| Fed {
+            sink,
+            failed: false,
+        };
+        let mut outlets = Outlets {
+            publisher_failed: false,
+            sinks: sinks.iter_mut().map(fed).collect(),
+        };
         let mut waiting = BTreeMap::new();
-        let mut quality = FrameQuality::default();
+        let mut frame = Frame::default();
         let mut next = 0;
         let mut result = Ok(());
         for step in steps {
             waiting.insert(step.index, step.what);
             while let Some(what) = waiting.remove(&next) {
                 next += 1;
-                if let Err(error) = self.step(what, &mut quality, &mut sinks) {
+                if let Err(error) = self.step(what, &mut frame, &mut outlets) {
                     self.stop.ask();
                     result = result.and(Err(error));
                 }
@@ -100,51 +110,67 @@ impl Emitter<'_> {
     fn step(
         &self,
         what: What,
-        quality: &mut FrameQuality,
-        sinks: &mut [Fed<'_>],
+        frame: &mut Frame,
+        outlets: &mut Outlets<'_>,
     ) -> Result<(), SinkError> {
         match what {
-            What::Shed => Ok(()),
-            What::Failed(bytes) => {
+            What::Skipped(skipped) => {
+                frame.skipped.push(skipped);
+                Ok(())
+            }
+            What::Failed { cell, bytes } => {
                 self.verdicts.enter(1);
                 self.verdicts.discard(Discard::EngineError, 1);
+                let reason = Discard::EngineError;
+                frame.skipped.push(Skipped { cell, reason });
                 (self.release)(bytes);
                 Ok(())
             }
-            What::Classified(mut classified, bytes) => {
-                self.verdicts.enter(1);
-                classified.stamps.emitted = self.clock.now();
-                quality.add(&classified.cell.flags.names());
-                let emitted = feed(sinks, |sink| sink.cell(&classified));
-                if sinks.first().is_some_and(|publisher| publisher.failed) {
-                    self.verdicts.discard(Discard::Cancelled, 1);
-                } else {
-                    self.verdicts.leave(1);
-                    self.latencies
-                        .lock()
-                        .unwrap_or_else(PoisonError::into_inner)
-                        .record(
-                            &classified.stamps.latency(),
-                            classified.cell.frame >= self.frames_received.load(Ordering::Relaxed),
-                        );
-                }
+            What::Classified(classified, bytes) => {
+                frame.quality.add(&classified.cell.flags.names());
+                let emitted = self.classified(*classified, outlets);
                 (self.release)(bytes);
                 emitted
             }
             What::FrameEnd(end, image) => {
-                self.judge(&end, std::mem::take(quality));
-                let emitted = feed(sinks, |sink| sink.frame(&end, image.as_deref()));
+                let Frame { quality, skipped } = std::mem::take(frame);
+                let end = FrameEnd { skipped, ..end };
+                self.judge(&end, quality);
+                let emitted = outlets.feed(|sink| sink.frame(&end, image.as_deref()));
                 (self.release)(image.map_or(0, |image| image.bytes()));
-                if sinks.iter().all(|fed| !fed.failed) {
+                if outlets.are_whole() {
                     self.frames_done.fetch_max(end.frame + 1, Ordering::Release);
                 }
                 emitted
             }
         }
     }
-}
 
-impl Emitter<'_> {
+    fn classified(
+        &self,
+        mut classified: Classified,
+        outlets: &mut Outlets<'_>,
+    ) -> Result<(), SinkError> {
+        self.verdicts.enter(1);
+        classified.stamps.emitted = self.clock.now();
+        let mut published = Ok(());
+        if !outlets.publisher_failed {
+            published = self.publisher.cell(&mut classified);
+            outlets.publisher_failed = published.is_err();
+        }
+        if !outlets.publisher_failed {
+            self.verdicts.leave(1);
+            let before_end = classified.cell.frame >= self.frames_received.load(Ordering::Relaxed);
+            self.latencies
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .record(&classified.stamps.latency(), before_end);
+        } else {
+            self.verdicts.discard(Discard::Cancelled, 1);
+        }
+        published.and(outlets.feed(|sink| sink.cell(&classified)))
+    }
+
     /// Warns of a frame that ended, and keeps it for whoever watches.
     fn judge(&self, end: &FrameEnd, quality: FrameQuality) {
         let quality = FrameQuality {
@@ -160,17 +186,29 @@ impl Emitter<'_> {
     }
 }
 
-/// Gives something to every sink that has not failed; the first error of this time.
-fn feed(
-    sinks: &mut [Fed<'_>],
-    mut give: impl FnMut(&mut dyn Sink) -> Result<(), SinkError>,
-) -> Result<(), SinkError> {
-    let mut result = Ok(());
-    for fed in sinks.iter_mut().filter(|fed| !fed.failed) {
-        if let Err(error) = give(&mut **fed.sink) {
-            fed.failed = true;
-            result = result.and(Err(error));
+/// Where results go.
+struct Outlets<'a> {
+    publisher_failed: bool,
+    sinks: Vec<Fed<'a>>,
+}
+
+impl Outlets<'_> {
+    /// Gives something to every sink that has not failed; the first error of this time.
+    fn feed(
+        &mut self,
+        mut give: impl FnMut(&mut dyn Sink) -> Result<(), SinkError>,
+    ) -> Result<(), SinkError> {
+        let mut result = Ok(());
+        for fed in self.sinks.iter_mut().filter(|fed| !fed.failed) {
+            if let Err(error) = give(&mut **fed.sink) {
+                fed.failed = true;
+                result = result.and(Err(error));
+            }
         }
+        result
     }
-    result
+
+    fn are_whole(&self) -> bool {
+        !self.publisher_failed && self.sinks.iter().all(|fed| !fed.failed)
+    }
 }

@@ -1,21 +1,23 @@
 //! One run from the request to the run's end message: configure, refuse or arm, run, drain, report.
 
-use std::{sync::atomic::Ordering, time::Duration};
+use std::time::Duration;
 
 use crossbeam_channel::{Receiver, bounded, select, tick};
 use senescope_hal::{Clock, HalError, ScanActual, ScanRequest, Session};
 
 use super::{
-    BoardReport, Cause, Monitor, Run, Sink, SinkError, Stop, Unfit, acquire, analyse::Stages,
-    mebibytes, publish_sink::PublishSink,
+    BoardReport, Cause, Monitor, PublishSink, RecordSink, Run, Sink, SinkError, Skips, Stop, Unfit,
+    acquire, analyse::Stages, machine, mebibytes,
 };
 use crate::{
     config::{self, Settings},
+    recording::Context,
     stages::{
-        infer::{Ensemble, EnsembleError},
+        infer::{ENGINE, Ensemble, EnsembleError},
         publish::{
             CLASSES, Finish, MessageError, Outbox, RunEnd, RunIdentity, RunStart, RunState, Stat,
         },
+        record::{Plan, Prepared, RecordError, Recorder, Watch},
     },
 };
 
@@ -40,6 +42,10 @@ pub struct Execution<'a> {
     pub clock: &'a dyn Clock,
     /// When the run starts, for people: UTC, RFC 3339.
     pub started_utc: Option<String>,
+    /// Whether the run is recorded when the settings say so: a replay is not.
+    pub recorded: bool,
+    /// Cells that are not given to the networks, because they were not when the frames were acquired.
+    pub skips: &'a Skips,
 }
 
 /// Why a run was not started, or its end could not be told.
@@ -55,6 +61,9 @@ pub enum Refused {
     /// Results would have nowhere to go.
     #[error(transparent)]
     Sink(#[from] SinkError),
+    /// It cannot be recorded.
+    #[error(transparent)]
+    Record(#[from] RecordError),
     /// The ensemble cannot run.
     #[error(transparent)]
     Ensemble(#[from] EnsembleError),
@@ -89,16 +98,36 @@ impl Execution<'_> {
         }
         let scan = self.session.configure(self.request)?;
         let stages = Stages::new(&scan, self.ensemble.manifest(), self.settings)?;
-        let others = sinks(&scan)?;
-        let publisher: Box<dyn Sink> = Box::new(PublishSink {
+        let mut sinks = sinks(&scan)?;
+        let start = self.start_message(&scan);
+        let prepared = if self.recorded && self.settings.record.enabled {
+            let plan = plan(self.ensemble, self.settings, &scan, start.clone());
+            Some(Prepared::new(plan)?)
+        } else {
+            None
+        };
+        let publisher = PublishSink {
             outbox: self.outbox.clone(),
             pixel_size_um: scan.pixel_size_um,
-        });
-        let mut sinks: Vec<_> = [publisher].into_iter().chain(others).collect();
+        };
         let workers = (0..super::threads(self.settings))
             .map(|_| self.ensemble.worker())
             .collect::<Result<_, _>>()?;
         let run = self.session.arm()?;
+        let recorder = match prepared.map(|prepared| prepared.begin(run)).transpose() {
+            Ok(recorder) => recorder,
+            Err(error) => {
+                // Nothing was scanned: how the board ends the run does not matter any more.
+                let _ = self.session.disarm();
+                return Err(error.into());
+            }
+        };
+        if let Some(recorder) = &recorder {
+            sinks.push(Box::new(RecordSink {
+                tap: recorder.labels(),
+                pixel_size_um: scan.pixel_size_um,
+            }));
+        }
         self.outbox.set_state(RunState::Armed);
         self.outbox.run_start(
             RunIdentity {
@@ -106,13 +135,17 @@ impl Execution<'_> {
                 model: self.ensemble.digest().to_owned(),
                 config: config::digest(self.settings),
             },
-            self.start_message(&scan),
+            start,
         )?;
-        let monitor = Monitor::default();
+        let monitor = Monitor {
+            recording: recorder.as_ref().map(Recorder::watch),
+            ..Monitor::default()
+        };
         let tiles_limit = mebibytes(self.settings.limits.tiles_mib);
         self.outbox.set_state(RunState::Running);
         let (done, ended) = bounded::<()>(0);
-        let (report, cause) = std::thread::scope(|scope| {
+        let tap = recorder.as_ref().map(Recorder::frames);
+        let (mut report, mut cause) = std::thread::scope(|scope| {
             let outbox = self.outbox;
             let watched = &monitor;
             scope.spawn(move || Self::tell_every_second(outbox, watched, tiles_limit, &ended));
@@ -123,6 +156,9 @@ impl Execution<'_> {
                 stages,
                 workers,
                 settings: self.settings,
+                publisher,
+                tap,
+                skips: self.skips,
                 sinks: &mut sinks,
                 stop: self.stop,
                 scanned: &|| self.outbox.set_state(RunState::Draining),
@@ -133,10 +169,27 @@ impl Execution<'_> {
             drop(done);
             ended
         });
+        // Its taps among them: the recorder waits for the last to be gone.
+        drop(sinks);
+        let mut recorded = recorder.map(Recorder::close);
+        if let Some(recorded) = &recorded {
+            report.edges = monitor.edges();
+            if let Some(failure) = recorded.failure() {
+                cause = cause.or(Some(Cause::Recording));
+                let detail = format!("the recording has ended early: {}", failure.detail);
+                report.detail.get_or_insert(detail);
+            }
+        }
         // What was classified while the run drained.
-        acquire::acknowledge(self.session, monitor.frames_done.load(Ordering::Acquire));
+        acquire::acknowledge(self.session, monitor.frames_done());
         self.outbox.stat(stat(&monitor, tiles_limit))?;
         let end = self.outbox.run_end(report)?;
+        if let Some(recorded) = &mut recorded {
+            recorded.conclude(&end);
+            if recorded.failure().is_some() {
+                cause = cause.or(Some(Cause::Recording));
+            }
+        }
         self.outbox.set_state(match end.finish {
             Finish::Completed | Finish::Cancelled => RunState::Idle,
             Finish::Incomplete | Finish::Errored => RunState::Fault,
@@ -189,12 +242,41 @@ impl Execution<'_> {
     }
 }
 
+fn plan<'a>(
+    ensemble: &Ensemble,
+    settings: &'a Settings,
+    scan: &'a ScanActual,
+    start: RunStart,
+) -> Plan<'a> {
+    Plan {
+        settings: &settings.record,
+        limit_bytes: mebibytes(settings.limits.record_mib),
+        scan,
+        context: context(ensemble, settings),
+        // Settings were read from text, so they have a JSON form.
+        effective: serde_json::to_value(settings).unwrap_or_default(),
+        start,
+    }
+}
+
+/// What decides what is said about a frame.
+pub fn context(ensemble: &Ensemble, settings: &Settings) -> Context {
+    Context {
+        model: ensemble.digest().to_owned(),
+        config: config::digest(settings),
+        software: env!("CARGO_PKG_VERSION").to_owned(),
+        engine: ENGINE.to_owned(),
+        machine: machine::name(),
+    }
+}
+
 fn stat(monitor: &Monitor, tiles_limit: usize) -> Stat {
     let latency = monitor.latency();
     let (quality, warnings) = monitor.quality();
     let BoardReport { counters, clock } = monitor.board();
     Stat {
         board: counters,
+        recording: monitor.recording.as_ref().map(Watch::report),
         clock,
         quality,
         warnings,

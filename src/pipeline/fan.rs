@@ -95,7 +95,7 @@ impl Share {
     }
 
     /// Answers, unless that was done.
-    pub(crate) fn answer(&self, what: impl FnOnce(usize) -> What) {
+    pub(crate) fn answer(&self, what: impl FnOnce(u32, usize) -> What) {
         let answer = self
             .answer
             .lock()
@@ -105,7 +105,7 @@ impl Share {
             // The emitter outlives the workers; were it gone, its own result would say why.
             let _ = steps.send(Step {
                 index: self.index,
-                what: what(self.bytes),
+                what: what(self.job.tile.cell.id, self.bytes),
             });
         }
     }
@@ -113,6 +113,6 @@ impl Share {
 
 impl Drop for Share {
     fn drop(&mut self) {
-        self.answer(What::Failed);
+        self.answer(|cell, bytes| What::Failed { cell, bytes });
     }
 }

@@ -14,9 +14,11 @@ mod classify;
 mod emit;
 mod execute;
 mod fan;
+mod machine;
 mod monitor;
 mod publish_sink;
 mod queue;
+mod record_sink;
 mod sink;
 mod stop;
 mod tiles;
@@ -35,17 +37,20 @@ use crate::{
     stages::{
         infer::{Ensemble, Worker},
         publish::{Finish, RunReport},
+        record::FrameTap,
     },
 };
 use acquire::Acquired;
-pub use analyse::Unfit;
 use analyse::{Analysed, Analysis, Stages};
+pub use analyse::{Skips, Unfit};
 use emit::Emitter;
-pub use execute::{Ended, Execution, Refused};
+pub use execute::{Ended, Execution, Refused, context};
 use fan::Fan;
 pub use monitor::{BoardReport, Monitor};
+use publish_sink::PublishSink;
 pub use publish_sink::label_message;
 use queue::{Policy, TileQueue};
+use record_sink::RecordSink;
 pub use sink::{Classified, FrameEnd, Sink, SinkError};
 pub use stop::Stop;
 pub use tiles::tiles;
@@ -69,7 +74,13 @@ struct Run<'a> {
     workers: Vec<Worker>,
     /// Limits and segmentation.
     settings: &'a Settings,
-    /// Where results go, in this order.
+    /// Publishes labels and maps.
+    publisher: PublishSink,
+    /// Takes the frames as they were acquired.
+    tap: Option<FrameTap>,
+    /// Cells that are not given to the networks.
+    skips: &'a Skips,
+    /// Where results go beside the publisher, in this order.
     sinks: &'a mut [Box<dyn Sink>],
     /// Asks the run to stop.
     stop: &'a Stop,
@@ -111,9 +122,12 @@ impl Run<'_> {
             stages: self.stages,
             images: self.sinks.iter().any(|sink| sink.wants_images()),
             monitor,
+            tap: self.tap,
+            skips: self.skips,
         };
         let emitter = Emitter {
             clock: self.clock,
+            publisher: self.publisher,
             release: &|bytes| queue.release(bytes),
             verdicts: &monitor.verdicts,
             latencies: &monitor.latencies,
@@ -157,6 +171,9 @@ impl Run<'_> {
             if emitted.is_err() {
                 queue.close();
                 stop.ask();
+                if let Some(recording) = &monitor.recording {
+                    recording.abandon();
+                }
             }
             // Every thread is joined before any is judged.
             let workers: Vec<_> = workers
@@ -219,6 +236,8 @@ pub enum Cause {
     Board(ErrorKind),
     /// Results could not be handed on.
     Sink,
+    /// The run went on without its recording.
+    Recording,
     /// A part of this program panicked.
     Defect,
 }

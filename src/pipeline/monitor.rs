@@ -12,7 +12,7 @@ use senescope_hal::{Session, serial::ClockFit};
 
 use super::queue::Fill;
 use crate::{
-    stages::publish::Depth,
+    stages::{publish::Depth, record::Watch},
     telemetry::{Edge, EdgeCounts, FrameQuality, Latencies, LatencyReport},
 };
 
@@ -51,6 +51,8 @@ pub struct Monitor {
     pub(crate) frames_received: AtomicU64,
     /// Frames whose results have been handed on, all of them.
     pub(crate) frames_done: AtomicU64,
+    /// The recording, when there is one.
+    pub(crate) recording: Option<Watch>,
     /// What the board counts, and how its clock runs.
     pub(crate) board: Mutex<BoardReport>,
     /// The last frame that ended, and what is wrong with it in words.
@@ -67,6 +69,7 @@ impl Default for Monitor {
             latencies: Mutex::default(),
             frames_received: AtomicU64::new(0),
             frames_done: AtomicU64::new(0),
+            recording: None,
             board: Mutex::default(),
             quality: Mutex::default(),
         }
@@ -76,11 +79,12 @@ impl Default for Monitor {
 impl Monitor {
     /// The counters of the pipeline's edges at this instant.
     pub fn edges(&self) -> Vec<EdgeCounts> {
-        vec![
-            self.rows.counts(),
-            self.tiles.counts(),
-            self.verdicts.counts(),
-        ]
+        let recorded = self.recording.as_ref().map(Watch::edges);
+        [&self.rows, &*self.tiles, &self.verdicts]
+            .into_iter()
+            .map(Edge::counts)
+            .chain(recorded.into_iter().flatten())
+            .collect()
     }
 
     /// How full the queue of tiles is.
@@ -98,6 +102,13 @@ impl Monitor {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .report()
+    }
+
+    /// How many of the first frames are done with: results handed on and, where runs are recorded, on the disk.
+    pub(crate) fn frames_done(&self) -> u64 {
+        let handed_on = self.frames_done.load(Ordering::Acquire);
+        let durable = self.recording.as_ref().map_or(u64::MAX, Watch::durable);
+        handed_on.min(durable)
     }
 
     /// The last frame that ended, and what is wrong with it in words.

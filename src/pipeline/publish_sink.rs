@@ -1,8 +1,8 @@
-//! The sink that publishes: a label for each cell, then its maps.
+//! Publishing: a label for each cell, then its maps.
 
 use std::collections::BTreeMap;
 
-use super::{Classified, Sink, SinkError};
+use super::{Classified, SinkError};
 use crate::{
     domain::Latency,
     stages::publish::{CamMessage, LabelMessage, MessageError, Outbox},
@@ -14,13 +14,15 @@ pub(crate) struct PublishSink {
     pub(crate) pixel_size_um: f64,
 }
 
-impl Sink for PublishSink {
-    fn cell(&mut self, classified: &Classified) -> Result<(), SinkError> {
+impl PublishSink {
+    /// Publishes a cell, and notes the number of its label in it.
+    pub(crate) fn cell(&self, classified: &mut Classified) -> Result<(), SinkError> {
         let failed = |error: MessageError| SinkError(error.to_string());
         let label_seq = self
             .outbox
             .label(label_message(classified, self.pixel_size_um))
             .map_err(failed)?;
+        classified.label_seq = label_seq;
         for map in &classified.maps {
             let cam = CamMessage::new(
                 label_seq,

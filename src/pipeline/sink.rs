@@ -6,12 +6,15 @@ use senescope_hal::FrameSource;
 
 use crate::{
     domain::{Cell, Heatmap, Stamps, TileWindow, Verdict},
+    recording::Skipped,
     stages::assemble::FrameBuffer,
 };
 
 /// A cell with what was said about it.
 #[derive(Clone, Debug)]
 pub struct Classified {
+    /// Number of its label in the stream; 0 before it was published.
+    pub label_seq: u64,
     /// The cell.
     pub cell: Arc<Cell>,
     /// Where its tile was cut.
@@ -36,6 +39,8 @@ pub struct FrameEnd {
     pub field: u32,
     /// Cells that were found.
     pub cells: u32,
+    /// Those of them that have no label, and why.
+    pub skipped: Vec<Skipped>,
     /// Rows that are missing.
     pub missing_rows: u32,
     /// The file that it was read from; `None` when the board does not keep account of files.

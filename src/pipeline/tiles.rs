@@ -7,7 +7,7 @@ use senescope_hal::{ErrorKind, HalError, ScanActual, ScanRequest, Session, Syste
 
 use super::{
     Closing, Monitor, ROWS_WAITING, Refused, Stop, acquire,
-    analyse::{Analysis, Stages},
+    analyse::{Analysis, Skips, Stages},
     mebibytes,
     queue::{Policy, TileQueue},
 };
@@ -46,6 +46,8 @@ pub fn tiles<E>(
         stages,
         images: false,
         monitor: &monitor,
+        tap: None,
+        skips: &Skips::new(),
     };
     let (acquired, taken) = thread::scope(|scope| {
         let (stop, scan, monitor) = (&stop, &scan, &monitor);

@@ -8,5 +8,6 @@ pub mod explain;
 pub mod infer;
 pub mod publish;
 pub mod quality;
+pub mod record;
 pub mod segment;
 pub mod tile;

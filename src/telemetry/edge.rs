@@ -24,15 +24,21 @@ pub enum Discard {
     Cancelled,
     /// Rows that came twice, too late, outside the frame or in another geometry than the scan's.
     Misplaced,
+    /// The recording had ended: the disk was full, too slow, or failed.
+    RecordingEnded,
+    /// A frame without an event nearby, when only such frames are kept.
+    NotAnEvent,
 }
 
 impl Discard {
-    const ALL: [Self; 5] = [
+    const ALL: [Self; 7] = [
         Self::EngineBusy,
         Self::EngineError,
         Self::PublisherBusy,
         Self::Cancelled,
         Self::Misplaced,
+        Self::RecordingEnded,
+        Self::NotAnEvent,
     ];
 
     /// The name that is published.
@@ -43,6 +49,8 @@ impl Discard {
             Self::PublisherBusy => "publisher_busy",
             Self::Cancelled => "cancelled",
             Self::Misplaced => "misplaced",
+            Self::RecordingEnded => "recording_ended",
+            Self::NotAnEvent => "not_an_event",
         }
     }
 }

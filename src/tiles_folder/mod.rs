@@ -15,11 +15,11 @@ use std::{
 };
 
 use ndarray::Array3;
-use sha2::{Digest, Sha256};
 use thiserror::Error;
 
 use crate::{
     csv::Table,
+    digest::{sha256_hex_of, sha256_of_file},
     npy::Sample,
     stages::infer::{PROLIFERATING, SENESCENT},
 };
@@ -179,25 +179,11 @@ impl TileFolder {
     /// # Errors
     /// When a file cannot be read.
     pub fn sha256(&self) -> Result<String, TileFolderError> {
-        let mut total = Sha256::new();
-        for path in [self.arrays.path(), self.table_path.as_path()] {
-            let mut file = File::open(path).map_err(|error| unread(path, error))?;
-            let mut digest = Sha256::new();
-            let mut chunk = vec![0; 1 << 16];
-            loop {
-                let read = file.read(&mut chunk).map_err(|error| unread(path, error))?;
-                if read == 0 {
-                    break;
-                }
-                digest.update(&chunk[..read]);
-            }
-            total.update(digest.finalize());
-        }
-        Ok(total
-            .finalize()
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect())
+        let digests: Vec<_> = [self.arrays.path(), self.table_path.as_path()]
+            .into_iter()
+            .map(|path| sha256_of_file(path).map_err(|error| unread(path, error)))
+            .collect::<Result<_, _>>()?;
+        Ok(sha256_hex_of(digests))
     }
 }
 

@@ -6,8 +6,9 @@ use ndarray::{Array, Dimension};
 use senescope_hal::Clock;
 
 use super::{Report, Settings, TrainError, json, npz, output::Output, reference::Reference};
-use crate::stages::infer::{
-    DenseHead, Ensemble, FileEntry, Manifest, OodEntry, check_golden, sha256_hex,
+use crate::{
+    digest::sha256_hex,
+    stages::infer::{DenseHead, Ensemble, FileEntry, Manifest, OodEntry, check_golden},
 };
 
 const MANIFEST: &str = "manifest.json";

@@ -9,7 +9,7 @@ use std::{
 use crossbeam_channel::Receiver;
 use senescope::{
     config::Settings,
-    pipeline::{Classified, Execution, FrameEnd, Sink, SinkError, Stop, label_message},
+    pipeline::{Classified, Execution, FrameEnd, Sink, SinkError, Skips, Stop, label_message},
     stages::{
         assemble::FrameBuffer,
         infer::{EngineOptions, Ensemble},
@@ -258,6 +258,8 @@ pub(crate) fn run_into(
         stop,
         clock: &SystemClock,
         started_utc: None,
+        recorded: true,
+        skips: &Skips::new(),
     }
     .run(|_| Ok(vec![sink]))
     .unwrap()

@@ -15,6 +15,7 @@ pub struct FrameBuffer {
     frame: u64,
     field: u32,
     source: Option<Arc<FrameSource>>,
+    ticks_first_row: Option<u64>,
     planes: Vec<Array2<u16>>,
     present: Vec<ChannelMask>,
     expected: ChannelMask,
@@ -29,6 +30,7 @@ impl FrameBuffer {
             frame: 0,
             field: 0,
             source: None,
+            ticks_first_row: None,
             planes: vec![Array2::zeros(shape); expected.count()],
             present: vec![ChannelMask(0); shape.0],
             expected,
@@ -56,6 +58,11 @@ impl FrameBuffer {
     /// came.
     pub fn source(&self) -> Option<&Arc<FrameSource>> {
         self.source.as_ref()
+    }
+
+    /// Device time at its first sample, in ticks; `None` when the first row is missing.
+    pub fn ticks_first_row(&self) -> Option<u64> {
+        self.ticks_first_row
     }
 
     /// Samples in a row.
@@ -92,6 +99,25 @@ impl FrameBuffer {
         self.planes.get(channel).map(|plane| plane.view())
     }
 
+    /// The counts of a channel row by row, as one slice. `None` when the scan has no such channel.
+    pub fn plane(&self, channel: usize) -> Option<&[u16]> {
+        self.planes.get(channel)?.as_slice()
+    }
+
+    /// Becomes `other`, a frame of the same scan, without taking memory.
+    pub fn copy_from(&mut self, other: &Self) {
+        self.frame = other.frame;
+        self.field = other.field;
+        self.source.clone_from(&other.source);
+        self.ticks_first_row = other.ticks_first_row;
+        for (plane, other) in self.planes.iter_mut().zip(&other.planes) {
+            plane.clone_from(other);
+        }
+        self.present.clone_from(&other.present);
+        self.expected = other.expected;
+        self.width = other.width;
+    }
+
     /// One row of a channel, left to right; `None` when it is missing.
     pub fn row(&self, channel: usize, row: u32) -> Option<&[u16]> {
         if !self.present(row).has(channel) {
@@ -109,6 +135,7 @@ impl FrameBuffer {
         self.frame = frame;
         self.field = field;
         self.source = None;
+        self.ticks_first_row = None;
         for plane in &mut self.planes {
             plane.fill(0);
         }
@@ -118,6 +145,9 @@ impl FrameBuffer {
     /// Takes row `offset` of the strip as row `row` of the frame.
     pub(super) fn fill(&mut self, row: u32, strip: &Strip, offset: u32, reversed: bool) {
         let mask = strip.header.channels;
+        if row == 0 {
+            self.ticks_first_row = Some(strip.header.ticks_first_row);
+        }
         if self.source.is_none() {
             self.source = strip.header.source.clone();
         }

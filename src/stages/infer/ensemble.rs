@@ -10,11 +10,12 @@ use super::{
     MemberOutput, NetworkSpec, Plan, Timing, Transform, TransformChoice,
     choose::measure,
     engine::{Network, graft::graft},
-    file::{read_bounded, read_verified, sha256_hex},
+    file::{read_bounded, read_verified},
     golden::Golden,
     ood::OodReference,
     statistics::{Statistics, describe},
 };
+use crate::digest::sha256_hex;
 
 /// A loaded ensemble. Shared by threads.
 pub struct Ensemble {

@@ -6,9 +6,8 @@ use std::{
     path::Path,
 };
 
-use sha2::{Digest, Sha256};
-
 use super::EnsembleError;
+use crate::digest::sha256_hex;
 
 /// Largest member, golden file or reference that is read, in bytes.
 pub(super) const FILE_LIMIT: u64 = 64 << 20;
@@ -58,19 +57,6 @@ pub(super) fn read_verified(path: &Path, expected: &str) -> Result<Vec<u8>, Ense
             found,
         })
     }
-}
-
-/// The sha256 of `bytes` in lower-case hexadecimal.
-pub(crate) fn sha256_hex(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-
-    Sha256::digest(bytes)
-        .iter()
-        .fold(String::with_capacity(64), |mut hex, byte| {
-            // Writing to a string cannot fail.
-            let _ = write!(hex, "{byte:02x}");
-            hex
-        })
 }
 
 #[cfg(test)]

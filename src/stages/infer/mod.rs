@@ -30,7 +30,6 @@ pub use engine::ENGINE;
 pub(crate) use engine::graft::stored;
 pub use ensemble::{Ensemble, Member, Worker};
 pub use error::{EngineError, EnsembleError};
-pub(crate) use file::sha256_hex;
 pub use golden::{Deviation, GoldenDeviation, TOLERANCE, check_golden};
 pub use head::{DenseHead, pool};
 pub use manifest::{

@@ -3,7 +3,7 @@
 use senescope_hal::HostInstant;
 use serde::{Deserialize, Serialize};
 
-use crate::domain::{Cell, Heatmap, HeatmapSource, TileWindow};
+use crate::domain::{Cell, Heatmap, TileWindow};
 
 /// How the samples of a map are stored, as NumPy writes it: little-endian 32-bit floating point.
 pub const DTYPE: &str = "<f4";
@@ -57,11 +57,7 @@ impl CamMessage {
             field: cell.field,
             cell: cell.id,
             class: map.class.clone(),
-            member: match &map.source {
-                HeatmapSource::Mean => "mean".to_owned(),
-                HeatmapSource::Member(name) => name.clone(),
-                HeatmapSource::Spread => "spread".to_owned(),
-            },
+            member: map.source.as_str().to_owned(),
             bbox: [window.x, window.y, window.size, window.size],
             dtype: DTYPE.to_owned(),
             shape: [rows, columns].map(|length| u32::try_from(length).unwrap_or(u32::MAX)),

@@ -6,7 +6,7 @@ use senescope_hal::serial::ClockFit;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    stages::publish::message::Kind,
+    stages::{publish::message::Kind, record::RecordingReport},
     telemetry::{EdgeCounts, FrameQuality, Percentiles},
 };
 
@@ -40,6 +40,8 @@ pub struct Stat {
     pub warnings: Vec<String>,
     /// What the board counts since it was opened, by name: repairs of its link, files that were taken, and so on.
     pub board: BTreeMap<String, u64>,
+    /// How the recording of the run goes; null when it is not recorded.
+    pub recording: Option<RecordingReport>,
     /// How the board's clock runs against this host's; null when they were not compared.
     pub clock: Option<ClockFit>,
 }

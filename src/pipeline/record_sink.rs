@@ -1,0 +1,59 @@
+//! The sink that records what was published.
+
+use super::{Classified, FrameEnd, Sink, SinkError, label_message};
+use crate::{
+    digest::sha256_hex,
+    domain::Heatmap,
+    recording::{FrameLine, LabelLine, MapDigest},
+    stages::{assemble::FrameBuffer, record::LabelTap},
+};
+
+/// Records through a [`LabelTap`].
+pub(crate) struct RecordSink {
+    pub(crate) tap: LabelTap,
+    pub(crate) pixel_size_um: f64,
+}
+
+impl Sink for RecordSink {
+    fn cell(&mut self, classified: &Classified) -> Result<(), SinkError> {
+        let label = label_line(classified, self.pixel_size_um);
+        self.tap.label(label).map_err(SinkError)
+    }
+
+    fn frame(&mut self, end: &FrameEnd, _: Option<&FrameBuffer>) -> Result<(), SinkError> {
+        let skipped = u32::try_from(end.skipped.len()).unwrap_or(u32::MAX);
+        let line = FrameLine {
+            frame: end.frame,
+            field: end.field,
+            file: None,
+            sha256: None,
+            not_kept: None,
+            ticks_first_row: None,
+            cells: end.cells,
+            labels: end.cells.saturating_sub(skipped),
+            skipped: end.skipped.clone(),
+            missing: Vec::new(),
+            source: end.source.as_deref().cloned(),
+        };
+        self.tap.end(line).map_err(SinkError)
+    }
+}
+
+/// A cell as it is recorded.
+pub(crate) fn label_line(classified: &Classified, pixel_size_um: f64) -> LabelLine {
+    LabelLine {
+        seq: classified.label_seq,
+        t_acq_ns: Some(classified.stamps.received),
+        label: label_message(classified, pixel_size_um),
+        maps: classified.maps.iter().map(digest).collect(),
+    }
+}
+
+fn digest(map: &Heatmap) -> MapDigest {
+    let samples = map.values.iter().flat_map(|value| value.to_le_bytes());
+    MapDigest {
+        member: map.source.as_str().to_owned(),
+        class: map.class.clone(),
+        sha256: sha256_hex(&samples.collect::<Vec<_>>()),
+    }
+}

@@ -1,0 +1,23 @@
+//! A recording: the folder that an acquisition leaves, and everything that reads it.
+//!
+//! | file | what is in it |
+//! |---|---|
+//! | `run.json` | [`RunFile`]: the run's start and end message, the effective settings, how the recording ended |
+//! | `frame-00000000.ome.tif` | one OME-TIFF a frame: counts as acquired, before every correction; odd rows turned round |
+//! | `frames.ndjson` | [`FrameLine`]: one line a frame, in order, also of frames without a file |
+//! | `labels.ndjson` | [`LabelLine`]: one line a label, in the order in which they were published |
+//!
+//! Each line ends with the CRC-32 of what is before it (see [`line`]); it is JSON all the same. A frame's line is
+//! written when its file and its labels are on the disk, so that whatever a line tells of is there.
+//!
+//! Files that begin with a dot belong to the recorder.
+
+mod format;
+pub mod line;
+mod name;
+
+pub use format::{
+    Context, FORMAT, FrameLine, LabelLine, MapDigest, MissingRows, NotKept, RecordingEnd,
+    RecordingFailure, RecordingState, RunFile, Skipped,
+};
+pub use name::{FRAMES_FILE, LABELS_FILE, RUN_FILE, frame_file, run_folder};

@@ -1,0 +1,49 @@
+//! Where the labels are taken: at the emitter, as they were published.
+
+use super::tap::{Entry, Way};
+use crate::{
+    config::OnFailure,
+    recording::{FrameLine, LabelLine},
+    telemetry::Discard,
+};
+
+/// Takes labels and ends of frames.
+#[derive(Clone, Debug)]
+pub struct LabelTap {
+    pub(super) way: Way,
+    pub(super) on_failure: OnFailure,
+}
+
+impl LabelTap {
+    /// Takes a label.
+    ///
+    /// # Errors
+    /// Why the run must stop: the recording has failed, and runs are not to go on without.
+    pub fn label(&self, label: LabelLine) -> Result<(), String> {
+        let edge = &self.way.state.labels;
+        edge.enter(1);
+        if !self.way.give(Entry::Label(Box::new(label))) {
+            edge.discard(Discard::RecordingEnded, 1);
+        }
+        self.judge()
+    }
+
+    /// Takes the end of a frame: its line, but for file, digest, missing rows and ticks, which the recorder knows.
+    ///
+    /// # Errors
+    /// As for [`label`](Self::label).
+    pub fn end(&self, line: FrameLine) -> Result<(), String> {
+        self.way.give(Entry::End(Box::new(line)));
+        self.judge()
+    }
+
+    fn judge(&self) -> Result<(), String> {
+        match (self.way.state.failure(), self.on_failure) {
+            (Some(failure), OnFailure::Stop) => Err(format!(
+                "the recording has ended, and `record.on_failure` is \"stop\": {}",
+                failure.detail
+            )),
+            _ => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,130 @@
+//! Where the frames are taken: at the analysis, as they were acquired.
+
+use std::{sync::Arc, time::Duration};
+
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TrySendError};
+use senescope_hal::Pacing;
+
+use super::state::State;
+use crate::{
+    recording::{MissingRows, RecordingFailure},
+    stages::assemble::FrameBuffer,
+    telemetry::Discard,
+};
+
+/// How often somebody who waits for the disk looks whether the recording has failed.
+const LOOK_SPAN: Duration = Duration::from_millis(100);
+
+/// Room for one frame; its memory is taken when it is used for the first time.
+pub(super) type Room = Option<Box<FrameBuffer>>;
+
+/// A frame on its way to the disk.
+#[derive(Debug)]
+pub(super) struct RawFrame {
+    pub(super) image: Box<FrameBuffer>,
+    pub(super) missing: Vec<MissingRows>,
+}
+
+/// What is told to the writer.
+#[derive(Debug)]
+pub(super) enum Entry {
+    /// All rows of a frame have come or are missing.
+    Frame(RawFrame),
+    /// A cell has its label.
+    Label(Box<crate::recording::LabelLine>),
+    /// All cells of a frame are decided: its line, but for what the writer knows.
+    End(Box<crate::recording::FrameLine>),
+}
+
+/// The way to the writer: what a live board gives must find room at once, or the recording has failed.
+#[derive(Clone, Debug)]
+pub(super) struct Way {
+    pub(super) state: Arc<State>,
+    pub(super) entries: Sender<Entry>,
+    pub(super) pacing: Pacing,
+}
+
+impl Way {
+    /// Says whether the entry is on its way; if not, the recording has failed.
+    pub(super) fn give(&self, entry: Entry) -> bool {
+        if self.state.failure().is_some() {
+            return false;
+        }
+        let gone = match self.pacing {
+            Pacing::Pulled => self.entries.send(entry).is_err(),
+            Pacing::Live => match self.entries.try_send(entry) {
+                Ok(()) => false,
+                Err(TrySendError::Disconnected(_)) => true,
+                Err(TrySendError::Full(_)) => {
+                    self.too_slow();
+                    return false;
+                }
+            },
+        };
+        if gone {
+            self.gone();
+        }
+        !gone
+    }
+
+    fn too_slow(&self) {
+        let detail = "the disk takes less than the microscope gives; record to a faster disk, or scan more slowly";
+        self.state
+            .fail(RecordingFailure::DiskTooSlow, detail.to_owned());
+    }
+
+    fn gone(&self) {
+        let detail = "the part of this program that writes has failed; the log says where";
+        self.state.fail(RecordingFailure::Defect, detail.to_owned());
+    }
+}
+
+/// Takes frames. Each is copied once, into memory that is used again.
+#[derive(Debug)]
+pub struct FrameTap {
+    pub(super) way: Way,
+    pub(super) rooms: Receiver<Room>,
+}
+
+impl FrameTap {
+    /// Takes `frame`, of which nothing more will come. `missing` tells of its missing rows, in order. A source that
+    /// is pulled waits here for the disk.
+    pub fn frame(&self, frame: &FrameBuffer, missing: Vec<MissingRows>) {
+        let state = &self.way.state;
+        state.frames.enter(1);
+        let given = self.room().is_some_and(|room| {
+            let image = match room {
+                Some(mut image) => {
+                    image.copy_from(frame);
+                    image
+                }
+                None => Box::new(frame.clone()),
+            };
+            self.way.give(Entry::Frame(RawFrame { image, missing }))
+        });
+        if !given {
+            state.discard_frame(Discard::RecordingEnded);
+        }
+    }
+
+    fn room(&self) -> Option<Room> {
+        loop {
+            if self.way.state.failure().is_some() {
+                return None;
+            }
+            let waited = match self.way.pacing {
+                Pacing::Live => self.rooms.try_recv().map_err(|error| error.is_empty()),
+                Pacing::Pulled => self
+                    .rooms
+                    .recv_timeout(LOOK_SPAN)
+                    .map_err(|error| error == RecvTimeoutError::Timeout),
+            };
+            match (waited, self.way.pacing) {
+                (Ok(room), _) => return Some(room),
+                (Err(true), Pacing::Pulled) => {}
+                (Err(true), Pacing::Live) => self.way.too_slow(),
+                (Err(false), _) => self.way.gone(),
+            }
+        }
+    }
+}
