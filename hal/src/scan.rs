@@ -111,6 +111,12 @@ impl ScanActual {
         self.strip_rows as usize * self.channels.len() * self.width as usize
     }
 
+    /// True bit depth of a strip's samples: the largest of its channels.
+    pub fn bit_depth(&self) -> u8 {
+        let depths = self.channels.iter().map(|channel| channel.bit_depth);
+        depths.max().unwrap_or(16)
+    }
+
     /// Index of the channel `name` in a strip.
     pub fn channel(&self, name: &ChannelName) -> Option<usize> {
         self.channels
