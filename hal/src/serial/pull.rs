@@ -87,7 +87,7 @@ impl SerialBoard {
         else {
             return Err(Trouble::Silent);
         };
-        let Some(range) = exchange.receive(MAX_RECORD, deadline, &self.wake.1)? else {
+        let Some(range) = exchange.receive(MAX_RECORD, deadline)? else {
             return Ok(Some(ReadEvent::Idle));
         };
         if range.is_empty() {

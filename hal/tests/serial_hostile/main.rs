@@ -11,6 +11,7 @@
 mod emulated;
 #[path = "../hostile/mod.rs"]
 mod hostile;
+mod interrupted;
 mod opening;
 mod running;
 mod scans;
