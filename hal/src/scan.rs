@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{ChannelInfo, ChannelName};
 
-/// Who the board is. Stable while it is open.
+/// Who the board is. Stable while it is open, but for the firmware of a board that was given another one and restarted.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Identity {
     /// Maker.

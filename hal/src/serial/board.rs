@@ -38,6 +38,8 @@ pub struct SerialBoard {
     /// `None` while the link is gone.
     pub(super) exchange: Option<Exchange>,
     pub(super) peer: Peer,
+    /// The boot that answers now. When it is another than the peer's, the board may have become another one by it.
+    pub(super) boot: u64,
     pub(super) scan: Option<Scan>,
     pub(super) run: Option<Run>,
     pub(super) counters: Counters,
@@ -92,6 +94,7 @@ impl SerialBoard {
         exchange.heeds = false;
         Ok(Self {
             clock: ClockFitter::new(peer.capabilities.clock_hz),
+            boot: peer.boot,
             config,
             exchange: Some(exchange),
             peer,
@@ -120,9 +123,8 @@ impl SerialBoard {
                 "no scan is set up on the board; configure it first",
             )
         })?;
-        let boot = self.exchange_safely(peer::boot)?;
-        self.is_now(boot);
-        if scan.boot != Some(self.peer.boot) {
+        self.recognise()?;
+        if scan.boot != Some(self.boot) {
             let again = self.set_up(&scan.want)?;
             if again.actual != scan.actual {
                 return Err(HalError::new(

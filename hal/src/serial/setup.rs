@@ -6,10 +6,11 @@ use super::{
     board::{ANOTHER, Scan, SerialBoard},
     clock::ClockFitter,
     exchange::{Exchange, SHOWN, Trouble},
-    peer, request,
+    peer::{self, Peer},
+    request,
 };
 use crate::{
-    ErrorKind, HalError, ScanRequest,
+    ErrorKind, HalError, Identity, ScanRequest,
     wire::{ActualForm, MAX_FORM},
 };
 
@@ -100,27 +101,56 @@ impl SerialBoard {
         let mut exchange = Exchange::open(&self.config, &self.wake.1)?;
         exchange.heeds = self.heeds;
         let (identity, boot) = peer::greet(&mut exchange).map_err(|trouble| self.gone(&trouble))?;
-        // The firmware may be another: boards restart after they were given one.
-        if identity.serial != self.peer.identity.serial {
-            return Err(HalError::new(
-                ANOTHER,
-                format!(
-                    "another board is at {} now: {} {} instead of {}",
-                    self.config.address, identity.model, identity.serial, self.peer.identity.serial
-                ),
-            ));
-        }
+        self.is_same(&identity)?;
         self.is_now(boot);
         self.exchange = Some(exchange);
         Ok(())
     }
 
+    /// # Errors
+    /// When it is another board.
+    fn is_same(&self, identity: &Identity) -> Result<(), HalError> {
+        // The firmware may be another: boards restart after they were given one.
+        if identity.serial == self.peer.identity.serial {
+            return Ok(());
+        }
+        let other = format!("{} {}", identity.model, identity.serial);
+        let (address, serial) = (&self.config.address, &self.peer.identity.serial);
+        Err(HalError::new(
+            ANOTHER,
+            format!(
+                "another board is at {address} now: {other:.SHOWN$} instead of {serial:.SHOWN$}"
+            ),
+        ))
+    }
+
     /// The board that answers has this boot. The clock of another one began anew.
     pub(super) fn is_now(&mut self, boot: u64) {
-        if boot != self.peer.boot {
-            self.peer.boot = boot;
+        if boot != self.boot {
+            self.boot = boot;
             self.clock = ClockFitter::new(self.peer.capabilities.clock_hz);
         }
+    }
+
+    /// Asks who answers now: the same board, which may have restarted.
+    pub(super) fn recognise(&mut self) -> Result<(), HalError> {
+        let (identity, boot) = self.exchange_safely(peer::who)?;
+        self.is_same(&identity)
+            .inspect_err(|_| self.exchange = None)?;
+        self.is_now(boot);
+        Ok(())
+    }
+
+    /// Asks a board that has restarted everything again: it may have another firmware, and other capabilities.
+    fn meet_again(&mut self) -> Result<(), HalError> {
+        let baud = self.config.baud;
+        let peer = self.exchange_safely(|exchange| Peer::meet(exchange, baud))?;
+        self.is_same(&peer.identity)
+            .inspect_err(|_| self.exchange = None)?;
+        self.boot = peer.boot;
+        self.clock = ClockFitter::new(peer.capabilities.clock_hz);
+        self.peer = peer;
+        Ok(())
     }
 
     /// Sets a scan up.
@@ -129,6 +159,27 @@ impl SerialBoard {
     /// `Unsupported`, `Request` or `Malformed` for what cannot be, `Disconnected` when the board does not answer, and
     /// `Exchange` when it was interrupted.
     pub(super) fn set_up(&mut self, want: &ScanRequest) -> Result<Scan, HalError> {
+        for _ in 0..TRIES {
+            self.recognise()?;
+            if self.boot != self.peer.boot {
+                self.meet_again()?;
+            }
+            let scan = self.set_up_once(want);
+            // What a board that restarted meanwhile has said is compared with what it could do before.
+            if self.boot == self.peer.boot {
+                return scan;
+            }
+        }
+        Err(HalError::new(
+            ErrorKind::Disconnected,
+            format!(
+                "the board at {} restarts whenever a scan is set up",
+                self.config.address
+            ),
+        ))
+    }
+
+    fn set_up_once(&mut self, want: &ScanRequest) -> Result<Scan, HalError> {
         let messages = request::messages(want, &self.peer, self.config.trigger)?;
         if let Some(scan) = &mut self.scan {
             // It is forgotten when this one fails, too.
@@ -161,7 +212,7 @@ impl SerialBoard {
             want: want.clone(),
             actual: request::achieved(&form, want, &self.peer)?,
             mask: form.channels,
-            boot: Some(self.peer.boot),
+            boot: Some(self.boot),
         })
     }
 }

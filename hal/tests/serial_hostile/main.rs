@@ -13,6 +13,7 @@ mod emulated;
 mod hostile;
 mod interrupted;
 mod opening;
+mod restarted;
 mod running;
 mod scans;
 
