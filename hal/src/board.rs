@@ -57,9 +57,10 @@ pub struct RunSummary {
     pub rows_lost: u64,
 }
 
-/// Wakes a blocked [`Board::read`] from another thread, which then gives [`ReadEvent::Idle`].
+/// Wakes a blocked [`Board::read`] from another thread, which then gives [`ReadEvent::Idle`]. Where a board has to wait
+/// while it is set up or armed, it ends that too, with an error of the kind [`Exchange`](crate::ErrorKind::Exchange).
 pub trait Interrupter: Send + Sync {
-    /// Wakes the present read, or the next one when none is blocked. Never blocks.
+    /// Wakes what waits, or what waits next. Never blocks.
     fn interrupt(&self);
     /// Another handle on the same board.
     fn clone_box(&self) -> Box<dyn Interrupter>;
@@ -77,7 +78,8 @@ pub trait Board: Send {
     /// Sets up a scan and says what was achieved.
     ///
     /// # Errors
-    /// `Unsupported` or `Request` when the request cannot be met; the sentence names the field.
+    /// `Unsupported` or `Request` when the request cannot be met; the sentence names the field. `Exchange` when it was
+    /// interrupted.
     fn configure(&mut self, want: &ScanRequest) -> Result<ScanActual, HalError>;
 
     /// Prepares a run.
@@ -112,7 +114,7 @@ pub trait Board: Send {
     /// By kind; loss is not an error.
     fn read(&mut self, buffer: StripBuffer, deadline: HostInstant) -> Result<ReadEvent, HalError>;
 
-    /// A handle that wakes a blocked read.
+    /// A handle that wakes a blocked read, and a set-up that waits.
     fn interrupter(&self) -> Box<dyn Interrupter>;
 
     /// Told when nothing more is wanted of frame `frame` and of those before it: what followed from them was

@@ -1,12 +1,12 @@
 //! What a board is, what it can do, what is asked of it and what it really does.
 
-use std::ops::RangeInclusive;
+use std::{fmt, ops::RangeInclusive};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{ChannelInfo, ChannelName};
+use crate::{ChannelInfo, ChannelName, ErrorKind, HalError};
 
-/// Who the board is. Stable while it is open.
+/// Who the board is. Stable while it is open, but for the firmware of a board that was given another one and restarted.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Identity {
     /// Maker.
@@ -78,6 +78,26 @@ pub struct ScanRequest {
     pub frames: Option<u64>,
 }
 
+/// Compares what is wanted with what it is in a source that cannot be set. `but` says what it is instead and what to
+/// do, as the clause behind "a width of 512 is asked for, but".
+///
+/// # Errors
+/// `Unsupported` when it is otherwise, or not known.
+pub(crate) fn fixed<T: PartialEq + Copy + fmt::Display>(
+    what: &str,
+    want: Option<T>,
+    is: Option<T>,
+    but: impl FnOnce(Option<T>) -> String,
+) -> Result<(), HalError> {
+    match want {
+        Some(want) if is != Some(want) => Err(HalError::new(
+            ErrorKind::Unsupported,
+            format!("{what} of {want} is asked for, but {}", but(is)),
+        )),
+        _ => Ok(()),
+    }
+}
+
 /// What was achieved. Every field is what the board will really deliver.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ScanActual {
@@ -109,6 +129,12 @@ impl ScanActual {
     /// Samples in a full strip: rows × channels × width.
     pub fn strip_samples(&self) -> usize {
         self.strip_rows as usize * self.channels.len() * self.width as usize
+    }
+
+    /// True bit depth of a strip's samples: the largest of its channels.
+    pub fn bit_depth(&self) -> u8 {
+        let depths = self.channels.iter().map(|channel| channel.bit_depth);
+        depths.max().unwrap_or(16)
     }
 
     /// Index of the channel `name` in a strip.

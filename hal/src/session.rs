@@ -105,7 +105,7 @@ impl Session {
             .map(Board::capabilities)
     }
 
-    /// A handle that wakes a blocked read.
+    /// A handle that wakes a blocked read, and a set-up that waits.
     ///
     /// # Errors
     /// When the session is closed.
@@ -148,9 +148,15 @@ impl Session {
     /// Prepares a run.
     ///
     /// # Errors
-    /// When the state is not `Configured`, or the board fails.
+    /// When the state is not `Configured`, or the board fails. Errors whose recovery is a retry leave the state as it
+    /// is.
     pub fn arm(&mut self) -> Result<RunId, HalError> {
         let result = self.board_in("arm", &[State::Configured])?.arm();
+        if let Err(error) = &result
+            && error.recovery() == Recovery::Retry
+        {
+            return result;
+        }
         self.after(result, State::Armed)
     }
 

@@ -4,7 +4,7 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 
 use crate::Interrupter;
 
-/// Wakes the read of a board in this process.
+/// Wakes a board in this process that waits.
 #[derive(Clone, Debug)]
 pub struct Wake(Sender<()>);
 

@@ -3,15 +3,14 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use super::{
-    EmulatorConfig, Fault, FaultSchedule,
-    errors::{self, ErrorQueue},
+    EmulatorConfig, Fault, FaultSchedule, errors,
     run::{Found, Run},
     scene::{Scene, Stamp},
     settings::{self, Set, Settings},
 };
 use crate::{
     HostInstant,
-    wire::{BlockHeader, CapabilityForm, RunPhase, StatusLine, Unit, units},
+    wire::{BlockHeader, CapabilityForm, ErrorQueue, RunPhase, StatusLine, Unit, units},
 };
 
 /// Longest wait for a strip that is not scanned yet.

@@ -81,8 +81,7 @@ impl IngestBoard {
             line.iter().any(|&sample| sample >= limit)
         });
         let (line_period_ns, height) = (actual.line_period_ns, actual.height);
-        let depths = actual.channels.iter().map(|info| info.bit_depth);
-        let bit_depth = depths.max().unwrap_or(16);
+        let bit_depth = actual.bit_depth();
         // The pusher's clock is not known. By ours the last row was scanned when it came.
         let since = u64::try_from(received.since(self.run.started).as_nanos()).unwrap_or(u64::MAX);
         let line_ns = line_period_ns.unwrap_or(0);

@@ -2,12 +2,11 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use crate::{ChannelInfo, ErrorKind, HalError, wire::MAX_PAYLOAD};
+use crate::{
+    ChannelInfo, ErrorKind, HalError,
+    wire::{MAX_CHANNELS, MAX_NAME, MAX_PAYLOAD},
+};
 
-/// Channels that a record's mask has bits for.
-const MAX_CHANNELS: usize = 16;
-/// Longest name of a channel in bytes.
-const MAX_NAME: usize = 64;
 /// Most frames that may be open at once.
 const MAX_AHEAD: usize = 64;
 /// Most memory for frames.

@@ -1,11 +1,8 @@
 //! The way into the board, for any transport.
 
-use std::{
-    collections::VecDeque,
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering},
-    },
+use std::sync::{
+    Arc, Mutex, MutexGuard, PoisonError,
+    atomic::{AtomicU64, Ordering},
 };
 
 use crossbeam_channel::{Receiver, Sender, bounded};
@@ -17,11 +14,8 @@ use super::{
 };
 use crate::{
     Clock, SystemClock,
-    wire::{MAGIC, units},
+    wire::{ErrorQueue, MAGIC, NO_ERROR, units},
 };
-
-/// Errors that wait to be asked for, a peer.
-const MAX_ERRORS: usize = 16;
 
 /// What the board and the ports share.
 pub(super) struct Shared {
@@ -69,7 +63,7 @@ impl IngestPort {
 pub struct IngestPeer {
     port: IngestPort,
     connection: Option<u64>,
-    errors: VecDeque<String>,
+    errors: ErrorQueue,
 }
 
 /// What a message is answered with.
@@ -85,7 +79,7 @@ impl IngestPeer {
         Self {
             port,
             connection,
-            errors: VecDeque::new(),
+            errors: ErrorQueue::default(),
         }
     }
 
@@ -107,11 +101,7 @@ impl IngestPeer {
     pub(super) fn refuse(&mut self, refusal: &Refusal) -> Answer {
         self.port.0.joiner().count(refusal.reason.counter());
         let line = refusal.to_string();
-        if self.errors.len() < MAX_ERRORS {
-            self.errors.push_back(line.clone());
-        } else if let Some(last) = self.errors.back_mut() {
-            *last = "-350,\"Queue overflow\"".to_owned();
-        }
+        self.errors.push(line.as_str());
         Answer {
             bytes: (line + "\n").into_bytes(),
             ends_the_stream: refusal.reason.ends_the_stream(),
@@ -138,7 +128,7 @@ impl IngestPeer {
             query::answer(&unit, &self.port.0, &mut self.errors, &mut bytes)?;
         }
         if bytes.is_empty() {
-            bytes.extend(query::NO_ERROR);
+            bytes.extend(NO_ERROR.bytes());
         }
         bytes.push(b'\n');
         Ok(Answer::go_on(bytes))

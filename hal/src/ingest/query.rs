@@ -1,7 +1,5 @@
 //! What a pusher may ask.
 
-use std::collections::VecDeque;
-
 use serde_json::json;
 
 use super::{
@@ -10,10 +8,7 @@ use super::{
     refusal::{Reason, Refusal},
     setup::Scan,
 };
-use crate::wire::{BlockHeader, Unit};
-
-/// The error when there is none.
-pub(super) const NO_ERROR: &[u8] = b"0,\"No error\"";
+use crate::wire::{BlockHeader, ErrorQueue, NO_ERROR, Unit};
 
 /// Appends the answer to `unit`. `errors` are those of the peer.
 ///
@@ -22,7 +17,7 @@ pub(super) const NO_ERROR: &[u8] = b"0,\"No error\"";
 pub(super) fn answer(
     unit: &Unit<'_>,
     shared: &Shared,
-    errors: &mut VecDeque<String>,
+    errors: &mut ErrorQueue,
     out: &mut Vec<u8>,
 ) -> Result<(), Refusal> {
     if unit.query && unit.is("*IDN") {
@@ -35,13 +30,10 @@ pub(super) fn answer(
         BlockHeader::write(text.len(), out);
         out.extend(text.bytes());
     } else if unit.query && (unit.is("SYSTem:ERRor") || unit.is("SYSTem:ERRor:NEXT")) {
-        match errors.pop_front() {
-            Some(error) => out.extend(error.bytes()),
-            None => out.extend(NO_ERROR),
-        }
+        out.extend(errors.take().bytes());
     } else if !unit.query && unit.is("*CLS") {
         errors.clear();
-        out.extend(NO_ERROR);
+        out.extend(NO_ERROR.bytes());
     } else {
         let sentence = "known are *IDN?, *CLS, SCAN:ACTual? and SYSTem:ERRor?";
         return Err(Refusal::new(Reason::Undefined, sentence));

@@ -1,7 +1,11 @@
 //! What of a request pushed frames can meet.
 
+use std::fmt::Display;
+
 use super::config::IngestConfig;
-use crate::{ChannelInfo, ChannelName, ErrorKind, HalError, Pacing, ScanActual, ScanRequest};
+use crate::{
+    ChannelInfo, ChannelName, ErrorKind, HalError, Pacing, ScanActual, ScanRequest, scan::fixed,
+};
 
 /// Device ticks are nanoseconds since the run began, by this host's clock.
 pub(super) const CLOCK_HZ: u64 = 1_000_000_000;
@@ -20,14 +24,14 @@ impl Scan {
     /// # Errors
     /// `Unsupported` for what the configuration fixes otherwise, `Request` for what cannot be.
     pub(super) fn achieve(config: &IngestConfig, want: &ScanRequest) -> Result<Self, HalError> {
-        fixed("a width", want.width, Some(config.width))?;
-        fixed("a height", want.height, Some(config.height))?;
-        fixed("a dwell time in ns", want.dwell_ns, config.dwell_ns)?;
+        fixed("a width", want.width, Some(config.width), pushed)?;
+        fixed("a height", want.height, Some(config.height), pushed)?;
+        fixed("a dwell time in ns", want.dwell_ns, config.dwell_ns, pushed)?;
         let um = config.pixel_size_um;
         if let Some(want) = want.pixel_size_um
             && (want - um).abs() > 1e-9 * um
         {
-            fixed("a pixel size in µm", Some(want), Some(um))?;
+            fixed("a pixel size in µm", Some(want), Some(um), pushed)?;
         }
         if want.bidirectional == Some(true) {
             return Err(unsupported(
@@ -98,20 +102,11 @@ pub(super) fn names(channels: &[ChannelInfo]) -> String {
     names.join(", ")
 }
 
-fn fixed<T: PartialEq + std::fmt::Display>(
-    what: &str,
-    want: Option<T>,
-    has: Option<T>,
-) -> Result<(), HalError> {
-    match (want, has) {
-        (None, _) => Ok(()),
-        (Some(want), Some(has)) if want == has => Ok(()),
-        (Some(want), Some(has)) => Err(unsupported(format!(
-            "{what} of {want} is asked for, but frames of {has} are pushed; make both the same"
-        ))),
-        (Some(want), None) => Err(unsupported(format!(
-            "{what} of {want} is asked for, but it is not known of pushed frames; leave it out"
-        ))),
+/// What pushed frames have instead of what is asked for.
+fn pushed<T: Display>(is: Option<T>) -> String {
+    match is {
+        Some(is) => format!("frames of {is} are pushed; make both the same"),
+        None => "it is not known of pushed frames; leave it out".to_owned(),
     }
 }
 

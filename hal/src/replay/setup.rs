@@ -1,7 +1,9 @@
 //! What of a request a recording can meet.
 
+use std::fmt::Display;
+
 use super::source::ReplaySource;
-use crate::{ChannelName, ErrorKind, HalError, Pacing, ScanActual, ScanRequest};
+use crate::{ChannelName, ErrorKind, HalError, Pacing, ScanActual, ScanRequest, scan::fixed};
 
 /// Rows of a strip when the request leaves them open.
 const DEFAULT_STRIP_ROWS: u32 = 64;
@@ -26,27 +28,11 @@ pub(crate) fn achieve(
     source: &ReplaySource,
     want: &ScanRequest,
 ) -> Result<(ScanActual, Vec<usize>), HalError> {
-    let fixed = |what: &str, want: Option<u64>, has: Option<u64>| match (want, has) {
-        (None, _) => Ok(()),
-        (Some(want), Some(has)) if want == has => Ok(()),
-        (Some(want), Some(has)) => Err(unsupported(format!(
-            "{what} of {want} is asked for, but the recording has {has}; leave it out"
-        ))),
-        (Some(want), None) => Err(unsupported(format!(
-            "{what} of {want} is asked for, but the recording does not say what it was; leave it out"
-        ))),
-    };
-    fixed(
-        "a width",
-        want.width.map(u64::from),
-        Some(u64::from(source.width())),
-    )?;
-    fixed(
-        "a height",
-        want.height.map(u64::from),
-        Some(u64::from(source.height())),
-    )?;
-    fixed("a dwell time in ns", want.dwell_ns, source.dwell_ns())?;
+    let (width, height) = (Some(source.width()), Some(source.height()));
+    fixed("a width", want.width, width, recorded)?;
+    fixed("a height", want.height, height, recorded)?;
+    let dwell_ns = source.dwell_ns();
+    fixed("a dwell time in ns", want.dwell_ns, dwell_ns, recorded)?;
     let um = source.pixel_size_um();
     if want
         .pixel_size_um
@@ -103,6 +89,14 @@ pub(crate) fn achieve(
         pacing: Pacing::Pulled,
     };
     Ok((actual, selected))
+}
+
+/// What a recording has instead of what is asked for.
+fn recorded<T: Display>(is: Option<T>) -> String {
+    match is {
+        Some(is) => format!("the recording has {is}; leave it out"),
+        None => "the recording does not say what it was; leave it out".to_owned(),
+    }
 }
 
 fn unsupported(message: String) -> HalError {

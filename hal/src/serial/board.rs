@@ -1,6 +1,6 @@
 //! The driver as a board.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::collections::BTreeMap;
 
 use crossbeam_channel::Receiver;
 
@@ -10,32 +10,26 @@ use super::{
     counters::Counters,
     exchange::{Exchange, SHOWN, Trouble},
     peer::{self, Peer},
-    request,
     run::{Ending, Phase, Run},
+    setup::{TRIES, interrupted},
 };
 use crate::{
     Board, Capabilities, Clock, ErrorKind, HalError, HostInstant, Identity, Interrupter, ReadEvent,
-    RunId, RunSummary, ScanActual, ScanRequest, StripBuffer, SystemClock, Wake,
-    wire::{ActualForm, MAX_FORM, StatusLine},
+    RunId, RunSummary, ScanActual, ScanRequest, StripBuffer, SystemClock, Wake, wire::StatusLine,
 };
 
-/// Longest time that a board may take to prepare a scan.
-const PREPARE: Duration = Duration::from_secs(60);
 /// Comparisons of the clocks before a run.
 const COMPARISONS: u32 = 4;
 /// The kind of error that another board at the same address is: nothing will bring the first one back.
 pub(super) const ANOTHER: ErrorKind = ErrorKind::Unsupported;
-/// Attempts at an exchange outside of a run.
-const TRIES: u32 = 3;
-
 /// A scan that is set up, and the request that it came from.
 #[derive(Clone)]
 pub(super) struct Scan {
     pub(super) want: ScanRequest,
     pub(super) actual: ScanActual,
     pub(super) mask: u32,
-    /// The boot that knows of it.
-    pub(super) boot: u64,
+    /// The boot that knows of it; `None` when the board may have been set otherwise since.
+    pub(super) boot: Option<u64>,
 }
 
 /// A [`Board`] on the other end of a link.
@@ -44,12 +38,16 @@ pub struct SerialBoard {
     /// `None` while the link is gone.
     pub(super) exchange: Option<Exchange>,
     pub(super) peer: Peer,
+    /// The boot that answers now. When it is another than the peer's, the board may have become another one by it.
+    pub(super) boot: u64,
     pub(super) scan: Option<Scan>,
     pub(super) run: Option<Run>,
     pub(super) counters: Counters,
     pub(super) clock: ClockFitter,
     pub(super) compared: HostInstant,
     pub(super) wake: (Wake, Receiver<()>),
+    /// An interruption ends exchanges: a board is being set up.
+    pub(super) heeds: bool,
 }
 
 impl SerialBoard {
@@ -59,16 +57,30 @@ impl SerialBoard {
     /// `NotFound`, `Io` or `Disconnected` when there is no link; `Malformed` when what answers is no board of the
     /// strip protocol.
     pub fn open(config: SerialConfig) -> Result<Self, HalError> {
-        let mut exchange = Exchange::open(&config)?;
+        Self::open_interruptibly(config, Wake::channel())
+    }
+
+    /// The same with a channel that was made before, so that somebody can interrupt also this.
+    ///
+    /// # Errors
+    /// Those of [`SerialBoard::open`]; `Exchange` when it was interrupted. A TCP connection is waited for to its end,
+    /// which is at most 2 s.
+    pub fn open_interruptibly(
+        config: SerialConfig,
+        wake: (Wake, Receiver<()>),
+    ) -> Result<Self, HalError> {
+        let mut exchange = Exchange::open(&config, &wake.1)?;
+        exchange.heeds = true;
         let mut tried = 0;
         let peer = loop {
             match Peer::meet(&mut exchange, config.baud) {
                 Ok(peer) => break peer,
+                Err(Trouble::Interrupted) => return Err(interrupted()),
                 Err(trouble) if tried + 1 == TRIES => {
                     return Err(HalError::new(
                         match trouble {
                             Trouble::Gone(_) => ErrorKind::Disconnected,
-                            Trouble::Silent | Trouble::Garbled(_) => ErrorKind::Malformed,
+                            _ => ErrorKind::Malformed,
                         },
                         format!(
                             "there is no board of the strip protocol at {}: {trouble}; for a UART check the baud rate",
@@ -79,8 +91,10 @@ impl SerialBoard {
                 Err(_) => tried += 1,
             }
         };
+        exchange.heeds = false;
         Ok(Self {
             clock: ClockFitter::new(peer.capabilities.clock_hz),
+            boot: peer.boot,
             config,
             exchange: Some(exchange),
             peer,
@@ -88,7 +102,8 @@ impl SerialBoard {
             run: None,
             counters: Counters::default(),
             compared: HostInstant::default(),
-            wake: Wake::channel(),
+            wake,
+            heeds: false,
         })
     }
 
@@ -100,76 +115,35 @@ impl SerialBoard {
         self.exchange_safely(peer::status)
     }
 
-    fn gone(&self, trouble: &Trouble) -> HalError {
-        HalError::new(
-            ErrorKind::Disconnected,
-            format!(
-                "the board at {} does not answer: {trouble}",
-                self.config.address
-            ),
-        )
-    }
-
-    /// An exchange outside of a run, tried again on a line that was made quiet, and on a new link.
-    fn exchange_safely<T>(
-        &mut self,
-        ask: impl Fn(&mut Exchange) -> Result<T, Trouble>,
-    ) -> Result<T, HalError> {
-        let mut tried = 0;
-        loop {
-            if self.exchange.is_none() {
-                self.reconnect()?;
+    /// Sees that the board knows of the scan, and compares the clocks.
+    fn prepare(&mut self) -> Result<RunId, HalError> {
+        let scan = self.scan.clone().ok_or_else(|| {
+            HalError::new(
+                ErrorKind::State,
+                "no scan is set up on the board; configure it first",
+            )
+        })?;
+        self.recognise()?;
+        if scan.boot != Some(self.boot) {
+            let again = self.set_up(&scan.want)?;
+            if again.actual != scan.actual {
+                return Err(HalError::new(
+                    ErrorKind::Unsupported,
+                    "the board scans otherwise than when this scan was set up; set it up again",
+                ));
             }
-            let Some(exchange) = &mut self.exchange else {
-                continue;
-            };
-            let trouble = match ask(exchange) {
-                Ok(answer) => return Ok(answer),
-                Err(trouble) => trouble,
-            };
-            self.note(&trouble);
-            tried += 1;
-            if tried == TRIES {
-                return Err(self.gone(&trouble));
-            }
-            let gone = matches!(trouble, Trouble::Gone(_));
-            let quiet = self
-                .exchange
-                .as_mut()
-                .is_some_and(|exchange| !gone && exchange.quiet().is_ok());
-            if !quiet {
-                self.exchange = None;
-            }
+            self.scan = Some(again);
         }
-    }
-
-    /// Opens the link anew and meets the same board, which may have restarted.
-    pub(super) fn reconnect(&mut self) -> Result<(), HalError> {
-        // The old one would keep the port from being opened.
-        self.exchange = None;
-        let mut exchange = Exchange::open(&self.config)?;
-        let (identity, boot) = peer::greet(&mut exchange).map_err(|trouble| self.gone(&trouble))?;
-        // The firmware may be another: boards restart after they were given one.
-        if identity.serial != self.peer.identity.serial {
-            return Err(HalError::new(
-                ANOTHER,
-                format!(
-                    "another board is at {} now: {} {} instead of {}",
-                    self.config.address, identity.model, identity.serial, self.peer.identity.serial
-                ),
-            ));
+        for _ in 0..COMPARISONS {
+            let (asked, status) = self.exchange_safely(|exchange| {
+                let asked = SystemClock.now();
+                Ok((asked, peer::status(exchange)?))
+            })?;
+            self.clock.add(asked, SystemClock.now(), status.ticks);
         }
-        self.is_now(boot);
-        self.exchange = Some(exchange);
-        Ok(())
-    }
-
-    /// The board that answers has this boot. The clock of another one began anew.
-    fn is_now(&mut self, boot: u64) {
-        if boot != self.peer.boot {
-            self.peer.boot = boot;
-            self.clock = ClockFitter::new(self.peer.capabilities.clock_hz);
-        }
+        let run = Run::new(RunId::random(), &scan.actual);
+        let _ = self.wake.1.try_recv();
+        Ok(self.run.insert(run).id)
     }
 
     pub(super) fn note(&mut self, trouble: &Trouble) {
@@ -177,42 +151,11 @@ impl SerialBoard {
             Trouble::Gone(_) => &mut self.counters.gone,
             Trouble::Silent => &mut self.counters.silent,
             Trouble::Garbled(_) => &mut self.counters.garbled,
+            // The line is well.
+            Trouble::Interrupted => return,
         };
         *count += 1;
         tracing::debug!(%trouble, "an exchange with the board failed");
-    }
-
-    fn set_up(&mut self, want: &ScanRequest) -> Result<Scan, HalError> {
-        let messages = request::messages(want, &self.peer, self.config.trigger)?;
-        let (errors, form) = self.exchange_safely(|exchange| {
-            // A run that another host has left behind keeps the board from being set.
-            peer::abort(exchange)?;
-            exchange.clear()?;
-            for message in &messages {
-                exchange.send(message)?;
-            }
-            let done = exchange.query_within("*OPC?", PREPARE)?;
-            if done != "1" {
-                return Err(Trouble::Garbled(format!("`*OPC?` is answered by {done:?}")));
-            }
-            let errors = exchange.clear()?;
-            let block = exchange.query_block("SCAN:ACT?", MAX_FORM)?;
-            let form: ActualForm = serde_json::from_slice(&block)
-                .map_err(|error| Trouble::Garbled(format!("its scan cannot be read: {error}")))?;
-            Ok((errors, form))
-        })?;
-        if let Some(error) = errors.first() {
-            return Err(HalError::new(
-                ErrorKind::Unsupported,
-                format!("the board refuses this scan: {error:.SHOWN$}"),
-            ));
-        }
-        Ok(Scan {
-            want: want.clone(),
-            actual: request::achieved(&form, want, &self.peer)?,
-            mask: form.channels,
-            boot: self.peer.boot,
-        })
     }
 }
 
@@ -233,39 +176,12 @@ impl Board for SerialBoard {
     }
 
     fn configure(&mut self, want: &ScanRequest) -> Result<ScanActual, HalError> {
-        let scan = self.set_up(want)?;
+        let scan = self.interruptibly(|board| board.set_up(want))?;
         Ok(self.scan.insert(scan).actual.clone())
     }
 
     fn arm(&mut self) -> Result<RunId, HalError> {
-        let scan = self.scan.clone().ok_or_else(|| {
-            HalError::new(
-                ErrorKind::State,
-                "no scan is set up on the board; configure it first",
-            )
-        })?;
-        let boot = self.exchange_safely(peer::boot)?;
-        self.is_now(boot);
-        if scan.boot != self.peer.boot {
-            let again = self.set_up(&scan.want)?;
-            if again.actual != scan.actual {
-                return Err(HalError::new(
-                    ErrorKind::Unsupported,
-                    "the board has restarted and scans otherwise than before; set the scan up again",
-                ));
-            }
-            self.scan = Some(again);
-        }
-        for _ in 0..COMPARISONS {
-            let (asked, status) = self.exchange_safely(|exchange| {
-                let asked = SystemClock.now();
-                Ok((asked, peer::status(exchange)?))
-            })?;
-            self.clock.add(asked, SystemClock.now(), status.ticks);
-        }
-        let run = Run::new(RunId::random(), &scan.actual);
-        let _ = self.wake.1.try_recv();
-        Ok(self.run.insert(run).id)
+        self.interruptibly(Self::prepare)
     }
 
     fn start(&mut self) -> Result<(), HalError> {
@@ -277,7 +193,7 @@ impl Board for SerialBoard {
         let (errors, status) = self.exchange_safely(|exchange| {
             peer::abort(exchange)?;
             let boot = peer::boot(exchange)?;
-            if boot != known {
+            if Some(boot) != known {
                 return Ok((
                     vec!["it has restarted; set the scan up again".to_owned()],
                     peer::status(exchange)?,
@@ -309,6 +225,8 @@ impl Board for SerialBoard {
 
     fn disarm(&mut self) -> Result<RunSummary, HalError> {
         let run = self.run.take().ok_or_else(not_armed)?;
+        // Who interrupted this run did not mean the next set-up.
+        let _ = self.wake.1.try_recv();
         let over = matches!(
             run.phase,
             Phase::Ended(None | Some(Ending::Restarted | Ending::Taken | Ending::Another))

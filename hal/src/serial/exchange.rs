@@ -32,6 +32,8 @@ pub(super) enum Trouble {
     Silent,
     /// The answer is none, or not one to what was asked.
     Garbled(String),
+    /// Somebody did not want to wait for the answer, which may still come.
+    Interrupted,
 }
 
 impl fmt::Display for Trouble {
@@ -40,6 +42,7 @@ impl fmt::Display for Trouble {
             Self::Gone(error) => write!(f, "the link is gone ({error})"),
             Self::Silent => f.write_str("no answer came"),
             Self::Garbled(how) => write!(f, "{how:.SHOWN$}"),
+            Self::Interrupted => f.write_str("it was not waited for"),
         }
     }
 }
@@ -60,10 +63,14 @@ pub(super) struct Exchange {
     active: HostInstant,
     /// How long this answer was waited for.
     waited: Duration,
+    wake: Receiver<()>,
+    /// Every wait ends when the board is woken; else only [`Exchange::receive`] does.
+    pub(super) heeds: bool,
 }
 
 impl Exchange {
-    pub(super) fn open(config: &SerialConfig) -> Result<Self, HalError> {
+    /// Opens the link of a board that is woken by `wake`.
+    pub(super) fn open(config: &SerialConfig, wake: &Receiver<()>) -> Result<Self, HalError> {
         Ok(Self {
             link: Link::open(config)?,
             bytes: vec![0; MAX_BLOCK_HEADER + MAX_RECORD + 1].into(),
@@ -71,7 +78,16 @@ impl Exchange {
             patience: config.patience,
             active: HostInstant::default(),
             waited: Duration::ZERO,
+            wake: wake.clone(),
+            heeds: false,
         })
+    }
+
+    fn look(&self) -> Result<(), Trouble> {
+        if self.heeds && self.wake.try_recv().is_ok() {
+            return Err(Trouble::Interrupted);
+        }
+        Ok(())
     }
 
     /// Sends a message, without its newline.
@@ -143,13 +159,12 @@ impl Exchange {
         &mut self,
         limit: usize,
         until: HostInstant,
-        wake: &Receiver<()>,
     ) -> Result<Option<Range<usize>>, Trouble> {
         loop {
             if let Some(range) = self.block(limit)? {
                 return Ok(Some(range));
             }
-            if wake.try_recv().is_ok() {
+            if self.wake.try_recv().is_ok() {
                 return Ok(None);
             }
             let left = until.since(SystemClock.now());
@@ -195,6 +210,7 @@ impl Exchange {
 
     /// Takes bytes in. An answer of which nothing came for `patience` is none, nor is one that comes in drops.
     fn wait(&mut self, wait: Duration, patience: Duration) -> Result<(), Trouble> {
+        self.look()?;
         let began = SystemClock.now();
         let silent = began.since(self.active) > patience;
         if self.fill(wait)? == 0 && silent {
@@ -227,6 +243,7 @@ impl Exchange {
         let (mut discarded, mut heard) = (0, SystemClock.now());
         self.filled = 0;
         loop {
+            self.look()?;
             let count = self.link.read(&mut self.bytes, QUIET / 5)?;
             let now = SystemClock.now();
             if count > 0 {

@@ -19,6 +19,7 @@ mod pull;
 mod request;
 mod rows;
 mod run;
+mod setup;
 
 pub use address::Address;
 pub use board::SerialBoard;

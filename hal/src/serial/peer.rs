@@ -21,13 +21,14 @@ const PROTOCOL: u32 = 1;
 #[derive(Clone, Debug)]
 pub(super) struct Peer {
     pub(super) identity: Identity,
+    /// The boot that has said it.
     pub(super) boot: u64,
     pub(super) form: CapabilityForm,
     pub(super) capabilities: Capabilities,
 }
 
 impl Peer {
-    /// Asks a board that was just connected everything that stays the same.
+    /// Asks a board everything that stays the same until it restarts.
     pub(super) fn meet(exchange: &mut Exchange, baud: u32) -> Result<Self, Trouble> {
         let (identity, boot) = greet(exchange)?;
         let block = exchange.query_block("SYST:CAP?", MAX_FORM)?;
@@ -53,6 +54,11 @@ impl Peer {
 pub(super) fn greet(exchange: &mut Exchange) -> Result<(Identity, u64), Trouble> {
     exchange.quiet()?;
     exchange.send("*CLS")?;
+    who(exchange)
+}
+
+/// Who is there, and since when.
+pub(super) fn who(exchange: &mut Exchange) -> Result<(Identity, u64), Trouble> {
     let line = exchange.query("*IDN?")?;
     let fields: Vec<_> = line.split(',').map(str::trim).collect();
     let [maker, model, serial, firmware] = fields.as_slice() else {

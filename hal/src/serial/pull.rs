@@ -87,7 +87,7 @@ impl SerialBoard {
         else {
             return Err(Trouble::Silent);
         };
-        let Some(range) = exchange.receive(MAX_RECORD, deadline, &self.wake.1)? else {
+        let Some(range) = exchange.receive(MAX_RECORD, deadline)? else {
             return Ok(Some(ReadEvent::Idle));
         };
         if range.is_empty() {
@@ -96,7 +96,7 @@ impl SerialBoard {
         }
         let (header, _) = RecordHeader::read(exchange.reply(range.clone()))
             .map_err(|error| Trouble::Garbled(error.to_string()))?;
-        match run.fit(&header, self.peer.boot, &scan.actual, scan.mask) {
+        match run.fit(&header, self.boot, &scan.actual, scan.mask) {
             Fit::Next => run.phase = Phase::Held(range),
             Fit::Wrong(how) => return Err(Trouble::Garbled(how)),
             Fit::Foreign => {
@@ -118,13 +118,16 @@ impl SerialBoard {
         };
         run.phase = Phase::Ask;
         if Some(status.run) != run.number {
-            let (_, boot) = peer::greet(exchange)?;
-            let ending = if boot == self.peer.boot {
+            let (identity, boot) = peer::greet(exchange)?;
+            let ending = if identity.serial != self.peer.identity.serial {
+                self.exchange = None;
+                Ending::Another
+            } else if boot == self.boot {
                 Ending::Taken
             } else {
+                self.is_now(boot);
                 Ending::Restarted
             };
-            self.peer.boot = boot;
             self.fail(ending);
         } else if !run.is_possible(&status) {
             return Err(Trouble::Garbled(format!(
@@ -281,13 +284,13 @@ impl SerialBoard {
             let woken = self.wake.1.recv_deadline(wait).is_ok();
             return (woken || at > deadline).then_some(ReadEvent::Idle);
         }
-        let boot = self.peer.boot;
+        let boot = self.boot;
         let result = self.reconnect();
         let Some(run) = &mut self.run else {
             return None;
         };
         match result {
-            Ok(()) if self.peer.boot != boot => self.fail(Ending::Restarted),
+            Ok(()) if self.boot != boot => self.fail(Ending::Restarted),
             Ok(()) => {
                 self.counters.resumed += 1;
                 if run.resume() {

@@ -154,6 +154,9 @@ impl Run {
         if u32::from(header.width) != actual.width || header.channels.0 != mask {
             return wrong("width or channels");
         }
+        if header.bit_depth != actual.bit_depth() {
+            return wrong("bit depth");
+        }
         let (first, rows) = (u32::from(header.first_row), u32::from(header.rows));
         if first + rows > actual.height || rows > actual.strip_rows {
             return wrong("place in the frame");

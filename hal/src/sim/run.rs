@@ -133,10 +133,7 @@ impl Run {
             rows: next.rows,
             width: actual.width,
             channels: ChannelMask::all(actual.channels.len()),
-            bit_depth: actual
-                .channels
-                .first()
-                .map_or(16, |channel| channel.bit_depth),
+            bit_depth: actual.bit_depth(),
             odd_rows_reversed: actual.bidirectional,
             ticks_first_row: scanned.saturating_mul(line_ns),
             line_period_ns: actual.line_period_ns,

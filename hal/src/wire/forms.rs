@@ -11,7 +11,7 @@ pub const MAX_FORM: usize = 64 * 1024;
 /// Most channels: the bits of a record's mask.
 pub const MAX_CHANNELS: usize = 16;
 /// Longest name of a channel, in bytes.
-const MAX_NAME: usize = 64;
+pub(crate) const MAX_NAME: usize = 64;
 
 /// Least and most, inclusive.
 type Range<T> = [T; 2];

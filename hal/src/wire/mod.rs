@@ -5,11 +5,14 @@
 //! taken for them.
 
 mod block;
+mod errors;
 mod forms;
 mod record;
 mod scpi;
 
 pub use block::{BlockError, BlockHeader, MAX_HEADER as MAX_BLOCK_HEADER};
+pub(crate) use errors::{ErrorQueue, NO_ERROR};
+pub(crate) use forms::MAX_NAME;
 pub use forms::{
     ActualForm, CapabilityForm, ChannelForm, LinkForm, LinkKind, MAX_CHANNELS, MAX_FORM, RunPhase,
     StatusLine,

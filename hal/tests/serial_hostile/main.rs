@@ -11,7 +11,9 @@
 mod emulated;
 #[path = "../hostile/mod.rs"]
 mod hostile;
+mod interrupted;
 mod opening;
+mod restarted;
 mod running;
 mod scans;
 
@@ -95,7 +97,12 @@ pub(crate) struct Told {
 /// Runs a scan. Rows tile, and the totals are those of the events.
 #[track_caller]
 pub(crate) fn run(peer: &Peer) -> Result<Told, HalError> {
-    let mut board = open(peer)?;
+    run_on(&mut open(peer)?)
+}
+
+/// The same on a board that is open.
+#[track_caller]
+pub(crate) fn run_on(board: &mut SerialBoard) -> Result<Told, HalError> {
     let actual = board.configure(&request())?;
     board.arm()?;
     board.start()?;

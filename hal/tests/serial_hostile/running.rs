@@ -17,7 +17,7 @@ fn spoilt_strips(mut spoil: impl FnMut(RecordHeader) -> Vec<u8> + Send + 'static
 #[test]
 fn strips_that_cannot_be_read_end_the_run() {
     type Spoil = fn(RecordHeader) -> Vec<u8>;
-    let spoils: [(&str, Spoil); 14] = [
+    let spoils: [(&str, Spoil); 16] = [
         ("a wrong checksum", |header| {
             let mut reply = record(&header);
             let last = reply.len() - 2;
@@ -41,6 +41,18 @@ fn strips_that_cannot_be_read_end_the_run() {
         ("another mask", |header| {
             record(&RecordHeader {
                 channels: senescope_hal::ChannelMask(0b101),
+                ..header
+            })
+        }),
+        ("more bits than the channels have", |header| {
+            record(&RecordHeader {
+                bit_depth: 16,
+                ..header
+            })
+        }),
+        ("fewer bits than the channels have", |header| {
+            record(&RecordHeader {
+                bit_depth: 8,
                 ..header
             })
         }),
@@ -92,6 +104,39 @@ fn strips_that_cannot_be_read_end_the_run() {
         let error = told.end.expect_err(what);
         assert_eq!(error.kind(), ErrorKind::Disconnected, "{what}: {error}");
     }
+}
+
+/// A record with another bit depth is fetched again, like one of another geometry; the deepest channel that is enabled
+/// says which it should be.
+#[test]
+fn a_strip_of_another_bit_depth_is_fetched_again() {
+    let mut can = capability();
+    can.channels[1].bit_depth = 14;
+    let can = block(&serde_json::to_vec(&can).unwrap());
+    let mut spoilt = 0;
+    let mut good = GoodBoard::default();
+    let peer = Peer::answering(move |line| {
+        let reply = good.answer(line);
+        let strip = line.strip_prefix("FETC:STR? ");
+        match strip.and_then(|number| number.parse().ok()) {
+            Some(sequence) if reply.len() > 4 => {
+                let once = sequence == 1 && spoilt == 0;
+                spoilt += u32::from(once);
+                Some(record(&RecordHeader {
+                    bit_depth: if once { 12 } else { 14 },
+                    ..header(1, sequence)
+                }))
+            }
+            _ if line == "SYST:CAP?" => Some(can.clone()),
+            _ => Some(reply),
+        }
+    });
+    let mut board = open(&peer).unwrap();
+    let told = run_on(&mut board).unwrap();
+    told.end.unwrap();
+    assert_eq!(told.summary.rows_delivered, FRAMES * u64::from(HEIGHT));
+    let counters = board.counters();
+    assert_eq!((counters["garbled"], counters["fetched_again"]), (1, 1));
 }
 
 /// A record of the largest frame there is, behind a strip that was given up.

@@ -6,11 +6,11 @@ use clap::Args;
 use senescope_hal::{
     Clock, HalError, Identity, ReadEvent, RunSummary, ScanActual, ScanRequest, Session,
     SystemClock,
-    serial::{Address, ClockFit, FlowControl, SerialBoard, SerialConfig},
+    serial::{Address, ClockFit, FlowControl, SerialConfig},
 };
 use serde::Serialize;
 
-use super::{Exit, Failure};
+use super::{Exit, Failure, session::open_serial};
 use crate::cli::{Blame, output, service::Service};
 
 /// Memory for strips while the link is measured.
@@ -74,19 +74,9 @@ struct Found {
 }
 
 pub(crate) fn run(arguments: &ProbeArgs) -> Result<Exit, Failure> {
-    let Ok(address) = arguments.port.parse::<Address>();
-    let board = SerialBoard::open(SerialConfig {
-        baud: arguments.baud,
-        flow: if arguments.rts_cts {
-            FlowControl::RtsCts
-        } else {
-            FlowControl::None
-        },
-        ..SerialConfig::at(address)
-    })?;
+    // Before the board is looked for: a signal also ends that.
     let service = Service::start(None)?;
-    let mut session = Session::new(Box::new(board), Arc::new(SystemClock), POOL_BYTES);
-    let found = probe(arguments, &mut session, &service);
+    let found = probe(arguments, &service);
     service.close();
     let found = found?;
     if arguments.json {
@@ -100,11 +90,19 @@ pub(crate) fn run(arguments: &ProbeArgs) -> Result<Exit, Failure> {
     })
 }
 
-fn probe(
-    arguments: &ProbeArgs,
-    session: &mut Session,
-    service: &Service,
-) -> Result<Found, Failure> {
+fn probe(arguments: &ProbeArgs, service: &Service) -> Result<Found, Failure> {
+    let Ok(address) = arguments.port.parse::<Address>();
+    let config = SerialConfig {
+        baud: arguments.baud,
+        flow: if arguments.rts_cts {
+            FlowControl::RtsCts
+        } else {
+            FlowControl::None
+        },
+        ..SerialConfig::at(address)
+    };
+    let board = open_serial(config, service)?;
+    let mut session = Session::new(Box::new(board), Arc::new(SystemClock), POOL_BYTES);
     let can = session.capabilities()?;
     let mut found = Found {
         identity: session.identity()?,
@@ -124,7 +122,7 @@ fn probe(
         error: None,
     };
     if arguments.frames > 0 {
-        let actual = session.configure(&ScanRequest {
+        let want = ScanRequest {
             width: arguments.width,
             height: arguments.height,
             dwell_ns: arguments.dwell_ns,
@@ -132,15 +130,22 @@ fn probe(
             pixel_size_um: Some(arguments.pixel_size_um),
             frames: Some(arguments.frames),
             ..ScanRequest::default()
-        })?;
-        found.scan = Some(actual);
-        session.arm()?;
-        if let Ok(interrupter) = session.interrupter() {
-            service.stop.wakes(interrupter);
+        };
+        let set_up = session
+            .configure(&want)
+            .and_then(|actual| session.arm().map(|_| actual));
+        match set_up {
+            Ok(actual) => found.scan = Some(actual),
+            // Stopped while the scan was being prepared: who is there is known.
+            Err(error) if service.stop.asked() => {
+                output::note(&format!("senescope: {error}"));
+                return Ok(found);
+            }
+            Err(error) => return Err(error.into()),
         }
         session.start()?;
         let began = SystemClock.now();
-        found.error = scan(session, service, &mut found.bytes)
+        found.error = scan(&mut session, service, &mut found.bytes)
             .err()
             .map(|error| error.to_string());
         found.seconds = SystemClock.now().since(began).as_secs_f64();

@@ -3,7 +3,7 @@
 use std::{path::Path, sync::Arc, time::Duration};
 
 use senescope_hal::{
-    Board, ChannelInfo, ChannelName, Clock, ScanRequest, Session,
+    Board, ChannelInfo, ChannelName, Clock, ScanRequest, Session, Wake,
     folder::{FolderBoard, FolderConfig},
     ingest::{IngestBoard, IngestConfig, IngestListener},
     replay::{ChannelMap, ReplayBoard, ReplayRequest, ReplaySource, ReplaySpeed},
@@ -62,7 +62,7 @@ pub(crate) fn session(
             )
             .map_err(of_settings)?
         }
-        Backend::Serial => serial(&settings.serial)?,
+        Backend::Serial => Box::new(serial(&settings.serial, service)?),
         Backend::Folder => folder(settings, wanted).map_err(of_settings)?,
         Backend::Ingest => {
             let (board, port) = IngestBoard::new(ingest(settings, wanted))
@@ -144,7 +144,7 @@ fn ingest(settings: &Settings, wanted: &[ChannelName]) -> IngestConfig {
 }
 
 /// A board on a serial port or TCP.
-fn serial(settings: &Serial) -> Result<Box<dyn Board>, Failure> {
+fn serial(settings: &Serial, service: &Service) -> Result<SerialBoard, Failure> {
     let Some(port) = &settings.port else {
         return Err(Failure::message(
             Exit::Config,
@@ -153,13 +153,25 @@ fn serial(settings: &Serial) -> Result<Box<dyn Board>, Failure> {
         ));
     };
     let Ok(address) = port.parse::<Address>();
-    Ok(Box::new(SerialBoard::open(SerialConfig {
+    let config = SerialConfig {
         baud: settings.baud,
         flow: settings.flow,
         trigger: settings.trigger,
         reopen_for: Duration::from_secs_f64(settings.reopen_s),
         ..SerialConfig::at(address)
-    })?))
+    };
+    open_serial(config, service)
+}
+
+/// Opens a board on a link. Whoever stops the program does not wait for a board that does not answer, and has not
+/// failed.
+pub(super) fn open_serial(config: SerialConfig, service: &Service) -> Result<SerialBoard, Failure> {
+    let (wake, woken) = Wake::channel();
+    service.stop.wakes(Box::new(wake.clone()));
+    match SerialBoard::open_interruptibly(config, (wake, woken)) {
+        Err(error) if service.stop.asked() => Err(Failure::new(Exit::Done, error)),
+        opened => Ok(opened?),
+    }
 }
 
 /// What would be a wrong command line of `replay` is a wrong configuration of `run`.
