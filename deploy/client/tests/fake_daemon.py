@@ -105,7 +105,7 @@ class Peer(socketserver.StreamRequestHandler):
             else:
                 answer = daemon.always or daemon.take(record)
             self.wfile.write(answer)
-            if answer.startswith(b"-161"):
+            if answer.startswith((b"-161", b"-365")):
                 return
 
 
