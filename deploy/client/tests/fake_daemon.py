@@ -7,7 +7,7 @@ import struct
 import sys
 import threading
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -41,6 +41,9 @@ class FakeDaemon(socketserver.ThreadingTCPServer):
         # Answers to every record.
         self.always: bytes | None = None
         self.silent = False
+        # While this is not set, nothing is answered.
+        self.free = threading.Event()
+        self.free.set()
         self.greeting = b""
         super().__init__(("127.0.0.1", 0), Peer)
 
@@ -89,6 +92,7 @@ class Peer(socketserver.StreamRequestHandler):
         while start := self.rfile.read(4):
             if daemon.silent:
                 continue
+            daemon.free.wait()
             if start != b"SNST":
                 assert start + self.rfile.readline() == b"SCAN:ACT?\n"
                 text = json.dumps(SCAN).encode()
@@ -105,8 +109,16 @@ class Peer(socketserver.StreamRequestHandler):
             else:
                 answer = daemon.always or daemon.take(record)
             self.wfile.write(answer)
-            if answer.startswith(b"-161"):
+            if answer.startswith((b"-161", b"-365")):
                 return
+
+
+def ends(call: Callable[[], object], within_s: float = 20) -> bool:
+    """Return whether a call ends in time; when it does not, it does not hold up the tests."""
+    thread = threading.Thread(target=call, daemon=True)
+    thread.start()
+    thread.join(within_s)
+    return not thread.is_alive()
 
 
 @contextmanager
@@ -118,5 +130,6 @@ def fake_daemon() -> Iterator[FakeDaemon]:
         try:
             yield daemon
         finally:
+            daemon.free.set()
             daemon.shutdown()
             thread.join()

@@ -13,6 +13,7 @@ from senescope.adapters.generator import push_all
 RANDOM = np.random.default_rng(7)
 TOO_FAR = b'-225,"Out of memory;send it again in a moment"\n'
 DAMAGED = b'-161,"Invalid block data;a record whose checksum is wrong"\n'
+HELD_UP = b'-365,"Time out error;no byte came for 10 s"\n'
 
 
 def srs() -> "np.ndarray[Any, Any]":
@@ -52,7 +53,7 @@ class PusherTest(unittest.TestCase):
             self.assertEqual(pusher.stats.connections, 1)
 
     def test_a_broken_connection_is_made_again_once(self) -> None:
-        for fault in (None, DAMAGED):
+        for fault in (None, DAMAGED, HELD_UP):
             with fake_daemon() as daemon, Pusher(daemon.address) as pusher:
                 daemon.faults = [TOO_FAR, fault]
                 image = srs()
@@ -71,6 +72,7 @@ class PusherTest(unittest.TestCase):
             with self.assertRaisesRegex(IngestError, message) as raised:
                 pusher.push(0, {"SRS": srs()})
             self.assertLess(time.monotonic() - begun, 20)
+            self.assertTrue(raised.exception.again)
             return raised.exception
 
         with fake_daemon() as daemon, Pusher(daemon.address, timeout_s=0.5) as pusher:
@@ -86,7 +88,7 @@ class PusherTest(unittest.TestCase):
             daemon.always = b'-221,"Settings conflict;it has ""9"" rows"\n'
             with self.assertRaisesRegex(IngestError, 'it has "9" rows') as raised:
                 pusher.push(0, {"SRS": srs()})
-            self.assertEqual(raised.exception.number, -221)
+            self.assertEqual((raised.exception.number, raised.exception.again), (-221, False))
             daemon.always = b"hello\n"
             with self.assertRaisesRegex(IngestError, "hello"):
                 pusher.push(0, {"SRS": srs()})

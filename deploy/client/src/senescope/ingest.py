@@ -27,8 +27,8 @@ T = TypeVar("T")
 # Answers after which the same record may be sent again.
 _NO_RUN, _OTHER_PUSHER, _TOO_FAR_AHEAD = -200, -203, -225
 _AGAIN = frozenset((_NO_RUN, _OTHER_PUSHER, _TOO_FAR_AHEAD))
-# Answers after which the connection is closed: the record was damaged on its way.
-_DAMAGED = -161
+# Answers after which the connection is closed: the record was damaged or held up on its way.
+_DAMAGED = frozenset((-161, -365))
 # Records on their way at once, and how long a refused one waits before it is sent again.
 _WINDOW = 8
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.002, 0.1
@@ -37,11 +37,16 @@ _REMEMBERED = 4096
 
 
 class IngestError(Exception):
-    """The daemon did not take a frame. `number` is its answer, or `None` when there was none."""
+    """The daemon did not take a frame.
 
-    def __init__(self, message: str, number: int | None = None):
+    `number` is its answer, or `None` when there was none. `again` is whether it may take the same
+    images later.
+    """
+
+    def __init__(self, message: str, number: int | None = None, again: bool = False):
         super().__init__(message)
         self.number = number
+        self.again = again
 
 
 @dataclass(frozen=True)
@@ -180,12 +185,13 @@ class Pusher:
                 raise self._late() from error
             raise IngestError(
                 f"no connection to the daemon at {self._where()} ({error}); start it with the "
-                "board ingest"
+                "board ingest",
+                again=True,
             ) from error
 
     def _late(self) -> IngestError:
         return IngestError(
-            f"the daemon at {self._where()} did not answer within {self._timeout_s} s"
+            f"the daemon at {self._where()} did not answer within {self._timeout_s} s", again=True
         )
 
     def _where(self) -> str:
@@ -244,7 +250,7 @@ class Pusher:
                     # Those that are on their way will be answered alike.
                     waiting.append(flying.popleft())
                     resting, refusal = True, (number, text)
-                elif number == _DAMAGED:
+                elif number in _DAMAGED:
                     raise ConnectionError(text)
                 else:
                     # The daemon may want another scan by now.
@@ -261,7 +267,7 @@ class Pusher:
             if isinstance(error, TimeoutError) and refusal is not None:
                 number, text = refusal
                 message = f"{text} (tried for {self._timeout_s} s)"
-                raise IngestError(message, number) from error
+                raise IngestError(message, number, again=True) from error
             raise
 
     def _send(self, link: Link, record: _Record, until: float) -> None:
@@ -272,7 +278,7 @@ class Pusher:
         except OSError as error:
             # Why it was closed may be there to be read.
             number, text = self._reply(link, until)
-            if number in (0, _DAMAGED) or number in _AGAIN:
+            if number == 0 or number in _DAMAGED | _AGAIN:
                 raise ConnectionError(text) from error
             raise IngestError(text, number) from error
         self.stats.records += 1

@@ -1,4 +1,8 @@
-"""Frames from anything that can be iterated over: a list, a generator, a camera's loop."""
+"""Frames from anything that can be iterated over: a list, a generator, a loop over files.
+
+It is asked for a frame when the one before was taken, and so goes as fast as the daemon. What may
+not wait, such as a camera, gives its images to a `BackgroundPusher`.
+"""
 
 from collections.abc import Iterable, Mapping
 
