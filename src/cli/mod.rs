@@ -16,6 +16,7 @@ mod simulate;
 mod summary;
 mod tiles;
 mod train;
+mod verify;
 mod watch;
 
 use std::{io::IsTerminal, path::PathBuf, process::ExitCode};
@@ -73,7 +74,13 @@ struct SettingsArgs {
 
 impl SettingsArgs {
     fn load(&self) -> Result<Settings, Failure> {
+        self.load_over(None)
+    }
+
+    /// The settings, with `base` instead of the built-in values.
+    fn load_over(&self, base: Option<Settings>) -> Result<Settings, Failure> {
         Ok(crate::config::load(&Sources {
+            base,
             file: self.config.clone(),
             environment: None,
             set: self.set.clone(),

@@ -20,7 +20,7 @@ use super::{
     output,
     pictures::Pictures,
     service::{Service, load_ensemble, publish_config},
-    summary,
+    summary, verify,
 };
 use crate::{
     pipeline::{Classified, Execution, FrameEnd, Sink, SinkError, Skips, Stop, label_message},
@@ -47,16 +47,19 @@ pub(crate) struct ReplayArgs {
     pixel_size_um: Option<f64>,
     /// Rows that are handed on at once
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
-    strip_rows: Option<u32>,
+    pub(crate) strip_rows: Option<u32>,
     /// Worker threads for the networks; one a core when not given
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=256))]
-    threads: Option<u32>,
+    pub(crate) threads: Option<u32>,
     /// Publish over ZeroMQ as `run` does
     #[arg(long)]
-    publish: bool,
+    pub(crate) publish: bool,
     /// Print one label a line as JSON, sorted by frame and cell, without times: two runs can be compared with cmp
     #[arg(long)]
     json: bool,
+    /// Compare every label and map with the recording in PATH: exit code 0 when all are equal, 1 when not
+    #[arg(long, conflicts_with_all = ["channel", "pixel_size_um", "json", "maps", "pictures"])]
+    verify: bool,
     /// Write each map as PNG (preview) and TIFF (values) into this folder
     #[arg(long, value_name = "DIR")]
     maps: Option<PathBuf>,
@@ -64,7 +67,7 @@ pub(crate) struct ReplayArgs {
     #[arg(long, value_name = "DIR")]
     pictures: Option<PathBuf>,
     #[command(flatten)]
-    settings: SettingsArgs,
+    pub(crate) settings: SettingsArgs,
 }
 
 fn speed(text: &str) -> Result<ReplaySpeed, String> {
@@ -93,6 +96,15 @@ pub(crate) fn run(arguments: &ReplayArgs) -> Result<Exit, Failure> {
             Exit::Usage,
             "nothing to replay: give files or folders, or map channels with --channel".to_owned(),
         ));
+    }
+    if arguments.verify {
+        return match arguments.paths.as_slice() {
+            [folder] => verify::run(arguments, folder),
+            _ => Err(Failure::message(
+                Exit::Usage,
+                "--verify takes the folder of one recording".to_owned(),
+            )),
+        };
     }
     let mut settings = arguments.settings.load()?;
     if let Some(threads) = arguments.threads {

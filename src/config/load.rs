@@ -14,6 +14,8 @@ const MAX_FILE_BYTES: u64 = 1 << 20;
 /// Where settings come from, in order of increasing weight.
 #[derive(Clone, Debug, Default)]
 pub struct Sources {
+    /// Settings that outweigh the built-in values only: those of a recording.
+    pub base: Option<Settings>,
     /// A TOML file.
     pub file: Option<PathBuf>,
     /// `SENESCOPE__SECTION__KEY` variables, as given by the caller; `None` reads the process's own.
@@ -104,6 +106,9 @@ pub enum ConfigError {
 pub fn load(sources: &Sources) -> Result<Settings, ConfigError> {
     let invalid = |error: config::ConfigError| ConfigError::Invalid(error.to_string());
     let mut builder = Config::builder();
+    if let Some(base) = &sources.base {
+        builder = builder.add_source(Config::try_from(base).map_err(invalid)?);
+    }
     if let Some(path) = &sources.file {
         let place = format!("the configuration file {}", path.display());
         builder = builder.add_source(toml(&read(path)?, place)?);
@@ -328,6 +333,7 @@ mod tests {
     fn the_annotated_file_is_the_default() {
         let file = concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/config/senescope.toml");
         let settings = load(&Sources {
+            base: None,
             file: Some(file.into()),
             environment: Some(Vec::new()),
             set: Vec::new(),
@@ -350,6 +356,7 @@ mod tests {
         let mut backends = Vec::new();
         for entry in std::fs::read_dir(folder).unwrap() {
             let settings = load(&Sources {
+                base: None,
                 file: Some(entry.unwrap().path()),
                 environment: Some(Vec::new()),
                 set: Vec::new(),
@@ -387,6 +394,7 @@ mod tests {
         let file = dir.path().join("a.toml");
         std::fs::write(&file, "[scan]\nheight = 100\nwidth = 100\nstrip_rows = 7\n").unwrap();
         let settings = load(&Sources {
+            base: None,
             file: Some(file),
             environment: Some(vec![
                 ("SENESCOPE__SCAN__HEIGHT".into(), "200".into()),

@@ -51,6 +51,7 @@ use publish_sink::PublishSink;
 pub use publish_sink::label_message;
 use queue::{Policy, TileQueue};
 use record_sink::RecordSink;
+pub(crate) use record_sink::label_line;
 pub use sink::{Classified, FrameEnd, Sink, SinkError};
 pub use stop::Stop;
 pub use tiles::tiles;

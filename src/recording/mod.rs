@@ -12,12 +12,20 @@
 //!
 //! Files that begin with a dot belong to the recorder.
 
+mod compare;
 mod format;
+mod inspect;
 pub mod line;
 mod name;
+mod reader;
+mod verify;
 
+pub use compare::{differences, setting_differences};
 pub use format::{
     Context, FORMAT, FrameLine, LabelLine, MapDigest, MissingRows, NotKept, RecordingEnd,
     RecordingFailure, RecordingState, RunFile, Skipped,
 };
+pub use inspect::{Inspection, inspect};
 pub use name::{FRAMES_FILE, LABELS_FILE, RUN_FILE, frame_file, run_folder};
+pub use reader::{Damage, Lines, Recording, RecordingError};
+pub use verify::{Verdict, Verifier};
