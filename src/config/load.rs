@@ -107,7 +107,8 @@ pub fn load(sources: &Sources) -> Result<Settings, ConfigError> {
     let invalid = |error: config::ConfigError| ConfigError::Invalid(error.to_string());
     let mut builder = Config::builder();
     if let Some(base) = &sources.base {
-        builder = builder.add_source(Config::try_from(base).map_err(invalid)?);
+        let base = serde_json::to_value(base).unwrap_or_default();
+        builder = builder.add_source(Config::try_from(&given(base)).map_err(invalid)?);
     }
     if let Some(path) = &sources.file {
         let place = format!("the configuration file {}", path.display());
@@ -144,6 +145,18 @@ pub fn digest(settings: &Settings) -> String {
     // A settings value always serialises: it has no maps with keys that are not text.
     let text = serde_json::to_vec(settings).unwrap_or_default();
     sha256_hex(&text)
+}
+
+/// `value` without what is null: a key that is not given.
+fn given(value: Value) -> Value {
+    match value {
+        Value::Object(fields) => fields
+            .into_iter()
+            .filter(|(_, value)| !value.is_null())
+            .map(|(key, value)| (key, given(value)))
+            .collect(),
+        value => value,
+    }
 }
 
 /// `text` as a source, when it is TOML.
