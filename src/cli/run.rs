@@ -12,6 +12,7 @@ use super::{
 use crate::{
     config::{Backend, Settings, SimSpeed},
     pipeline::{Execution, Refused, Skips},
+    recording::{self, Recovered},
 };
 
 /// Run the service: board → labels and maps.
@@ -33,10 +34,43 @@ pub(crate) fn run(arguments: &RunArgs) -> Result<Exit, Failure> {
         settings.scan.frames = arguments.frames;
     }
     let publish = publish_config(&settings.publish, settings.limits.outbox_mib);
+    if settings.record.enabled {
+        recover_recordings(&settings.record.dir)?;
+    }
     let service = Service::start(Some(publish))?;
     let result = serve(&settings, &service);
     service.close();
     result
+}
+
+fn unreadable(dir: &Path, error: &std::io::Error) -> Failure {
+    let message = format!(
+        "recordings in {} cannot be read: {error}; set `record.dir` to another folder",
+        dir.display()
+    );
+    Failure::message(Exit::Io, message)
+}
+
+/// Makes whole what a killed program left, and says what was saved.
+fn recover_recordings(dir: &Path) -> Result<(), Failure> {
+    for (folder, recovered) in recording::recover(dir).map_err(|error| unreadable(dir, &error))? {
+        match recovered {
+            Ok(Recovered {
+                frames,
+                labels,
+                cut_bytes,
+                ..
+            }) => tracing::warn!(
+                frames,
+                labels,
+                cut_bytes,
+                "{} was left by a program that was killed; it is marked as incomplete",
+                folder.display()
+            ),
+            Err(error) => tracing::error!("{} is left as it is: {error}", folder.display()),
+        }
+    }
+    Ok(())
 }
 
 fn serve(settings: &Settings, service: &Service) -> Result<Exit, Failure> {

@@ -14,6 +14,7 @@ use crate::{
     stages::{
         infer::{EngineOptions, Ensemble, EnsembleError, check_golden},
         publish::{Outbox, PublishConfig, PublishError, PublishErrorKind, Publisher},
+        record::RecordError,
     },
 };
 
@@ -177,7 +178,10 @@ impl From<Refused> for Failure {
             Refused::Board(error) => error.into(),
             Refused::Ensemble(error) => error.into(),
             refused @ Refused::Unfit(_) => Self::new(Exit::Data, refused),
-            refused @ Refused::Sink(_) => Self::new(Exit::Io, refused),
+            Refused::Record(refused @ RecordError::NoRoom { .. }) => {
+                Self::new(Exit::Config, refused)
+            }
+            refused @ (Refused::Sink(_) | Refused::Record(_)) => Self::new(Exit::Io, refused),
             refused => Self::new(Exit::Software, refused),
         }
     }

@@ -9,6 +9,7 @@ use std::{
 use senescope_hal::{
     folder::FolderConfig,
     serial::{FlowControl, Trigger},
+    sim::Fault,
 };
 use serde::{Deserialize, Serialize};
 
@@ -132,6 +133,8 @@ pub struct Sim {
     pub seed: u64,
     /// `"max"`, or a factor of the real scan.
     pub speed: SimSpeed,
+    /// What fails, and when: to see what the daemon and its users make of it.
+    pub faults: Vec<Fault>,
 }
 
 impl Default for Sim {
@@ -139,6 +142,7 @@ impl Default for Sim {
         Self {
             seed: 7,
             speed: SimSpeed::Times(1.0),
+            faults: Vec::new(),
         }
     }
 }

@@ -18,7 +18,9 @@ mod inspect;
 pub mod line;
 mod name;
 mod reader;
+mod recover;
 mod verify;
+mod write;
 
 pub use compare::{differences, setting_differences};
 pub use format::{
@@ -26,6 +28,9 @@ pub use format::{
     RecordingFailure, RecordingState, RunFile, Skipped,
 };
 pub use inspect::{Inspection, inspect};
+pub(crate) use name::LOCK_FILE;
 pub use name::{FRAMES_FILE, LABELS_FILE, RUN_FILE, frame_file, run_folder};
 pub use reader::{Damage, Lines, Recording, RecordingError};
+pub use recover::{Recovered, recover};
 pub use verify::{Verdict, Verifier};
+pub(crate) use write::{sync_folder, write_run};

@@ -9,6 +9,9 @@ pub const FRAMES_FILE: &str = "frames.ndjson";
 /// One line a label.
 pub const LABELS_FILE: &str = "labels.ndjson";
 
+/// Locked while a program writes the recording.
+pub(crate) const LOCK_FILE: &str = ".lock";
+
 /// The file of a frame. Names sort as frames do, up to 10⁸ of them: ten months at four a second.
 pub fn frame_file(frame: u64) -> String {
     format!("frame-{frame:08}.ome.tif")

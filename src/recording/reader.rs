@@ -144,10 +144,6 @@ pub struct Damage {
     pub file: String,
     /// The line, from 1.
     pub number: u64,
-    /// Whether it is the last, and has no line feed: it was being written.
-    pub at_end: bool,
-    /// Where it begins, in bytes.
-    pub offset: u64,
     /// What is wrong.
     pub error: LineError,
 }
@@ -164,7 +160,7 @@ pub struct Lines<T> {
 }
 
 impl<T: DeserializeOwned> Lines<T> {
-    fn open(path: PathBuf) -> Result<Self, RecordingError> {
+    pub(super) fn open(path: PathBuf) -> Result<Self, RecordingError> {
         match File::open(&path) {
             Ok(file) => Ok(Self {
                 path,
@@ -176,6 +172,11 @@ impl<T: DeserializeOwned> Lines<T> {
             }),
             Err(source) => Err(RecordingError::Read { path, source }),
         }
+    }
+
+    /// Bytes that were read.
+    pub fn offset(&self) -> u64 {
+        self.offset
     }
 
     /// The next line; `None` behind the last. A damaged one is told, and the next call goes on behind it.
@@ -193,7 +194,6 @@ impl<T: DeserializeOwned> Lines<T> {
         if read == 0 {
             return Ok(None);
         }
-        let offset = self.offset;
         self.number += 1;
         self.offset += read as u64;
         let whole = self.line.strip_suffix(b"\n");
@@ -206,8 +206,6 @@ impl<T: DeserializeOwned> Lines<T> {
                     .map(|name| name.to_string_lossy().into_owned())
                     .unwrap_or_default(),
                 number: self.number,
-                at_end: whole.is_none() && read < LINE_LIMIT,
-                offset,
                 error,
             }
         })))

@@ -12,6 +12,7 @@ mod evaluate;
 mod journey;
 mod missing_metadata;
 mod real_input;
+mod recording;
 mod running;
 mod service;
 mod support;

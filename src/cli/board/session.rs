@@ -35,6 +35,7 @@ pub(crate) fn session(
                 SimSpeed::Max => Pace::AsFastAsPossible,
                 SimSpeed::Times(times) => Pace::Real(times),
             },
+            faults: settings.sim.faults.clone(),
             ..SimConfig::of_seed(settings.sim.seed)
         })),
         Backend::Replay => {

@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::recording::{RUN_FILE, RunFile};
+use crate::recording::LOCK_FILE;
 
 /// Takes a little space while there is some, so that a full disk can be told of in `run.json`.
 const RESERVE_FILE: &str = ".reserve";
@@ -18,37 +18,25 @@ pub(super) fn free_bytes(folder: &Path) -> io::Result<u64> {
     Ok(space.f_bavail.saturating_mul(space.f_frsize))
 }
 
-/// Makes `folder`, which must not be there, and writes space in reserve.
-pub(super) fn create(folder: &Path) -> io::Result<()> {
+/// Makes `folder`, which must not be there, and writes space in reserve. Gives its lock, which tells that somebody
+/// writes.
+pub(super) fn create(folder: &Path) -> io::Result<File> {
     if let Some(parent) = folder.parent() {
         fs::create_dir_all(parent)?;
     }
     fs::create_dir(folder)?;
+    let lock = File::create(folder.join(LOCK_FILE))?;
+    lock.try_lock()?;
     let mut reserve = File::create(folder.join(RESERVE_FILE))?;
     reserve.write_all(&[0x5a; RESERVE_BYTES])?;
-    reserve.sync_all()
+    reserve.sync_all()?;
+    Ok(lock)
 }
 
 /// Gives the space in reserve back.
 pub(super) fn release_reserve(folder: &Path) {
     // It is not there when it was given back before.
     let _ = fs::remove_file(folder.join(RESERVE_FILE));
-}
-
-/// Writes `run.json` as a whole.
-pub(super) fn write_run(folder: &Path, run: &RunFile) -> io::Result<()> {
-    let text = serde_json::to_vec_pretty(run)?;
-    let temporary = folder.join(format!(".{RUN_FILE}.part"));
-    let mut file = File::create(&temporary)?;
-    file.write_all(&text)?;
-    file.sync_all()?;
-    fs::rename(&temporary, folder.join(RUN_FILE))?;
-    sync_folder(folder)
-}
-
-/// What was renamed or made in `folder` is there after a loss of power.
-pub(super) fn sync_folder(folder: &Path) -> io::Result<()> {
-    File::open(folder)?.sync_all()
 }
 
 /// A file that grows by lines.

@@ -21,6 +21,7 @@ mod tap;
 mod writer;
 
 use std::{
+    fs::File,
     io,
     path::{Path, PathBuf},
     sync::Arc,
@@ -32,7 +33,9 @@ use senescope_hal::{RunId, ScanActual};
 
 use crate::{
     config::{Keep, OnFailure, Record},
-    recording::{Context, FORMAT, RecordingFailure, RecordingState, RunFile, run_folder},
+    recording::{
+        Context, FORMAT, RecordingFailure, RecordingState, RunFile, run_folder, write_run,
+    },
     stages::publish::{RunEnd, RunStart},
     telemetry::EdgeCounts,
 };
@@ -184,8 +187,8 @@ impl<'a> Prepared<'a> {
             recording: None,
         };
         let failed = |source| disk(&folder, source);
-        files::create(&folder).map_err(failed)?;
-        files::write_run(&folder, &account).map_err(failed)?;
+        let lock = files::create(&folder).map_err(failed)?;
+        write_run(&folder, &account).map_err(failed)?;
         let state = Arc::new(State::default());
         let (to_writer, entries) = bounded(ENTRIES_WAITING);
         let (give_room, free) = bounded(rooms);
@@ -218,6 +221,7 @@ impl<'a> Prepared<'a> {
             rooms: free,
             thread,
             folder,
+            _lock: lock,
             account,
             on_failure: plan.settings.on_failure,
         })
@@ -231,6 +235,7 @@ pub struct Recorder {
     rooms: Receiver<Room>,
     thread: JoinHandle<()>,
     folder: PathBuf,
+    _lock: File,
     account: RunFile,
     on_failure: OnFailure,
 }
@@ -268,6 +273,7 @@ impl Recorder {
             thread,
             folder,
             account,
+            _lock,
             ..
         } = self;
         let state = Arc::clone(&way.state);
@@ -278,6 +284,7 @@ impl Recorder {
         }
         Closed {
             watch,
+            _lock,
             folder,
             account,
         }
@@ -289,6 +296,7 @@ impl Recorder {
 pub struct Closed {
     watch: Watch,
     folder: PathBuf,
+    _lock: File,
     account: RunFile,
 }
 
@@ -313,7 +321,7 @@ impl Closed {
         account.end = Some(end.clone());
         account.recording = Some(writer::ended(&self.watch.state));
         files::release_reserve(&self.folder);
-        if let Err(error) = files::write_run(&self.folder, account) {
+        if let Err(error) = write_run(&self.folder, account) {
             let detail = format!("{} cannot be completed: {error}", self.folder.display());
             self.watch.state.fail(RecordingFailure::Disk, detail);
         }

@@ -26,7 +26,7 @@ use crate::{
     domain::Label,
     recording::{
         FRAMES_FILE, FrameLine, LABELS_FILE, LabelLine, NotKept, RecordingEnd, RecordingFailure,
-        RecordingState, RunFile, frame_file, line,
+        RecordingState, RunFile, frame_file, line, sync_folder, write_run,
     },
     stages::assemble::FrameBuffer,
     telemetry::Discard,
@@ -205,7 +205,7 @@ impl Writer {
         line.ticks_first_row = image.ticks_first_row();
         if line.not_kept.is_none() {
             self.write(raw, &mut line)?;
-            files::sync_folder(&self.folder)
+            sync_folder(&self.folder)
                 .map_err(|error| Problem::of(&self.folder.display().to_string(), &error))?;
         }
         append(&mut self.frames, &line)?;
@@ -304,7 +304,7 @@ impl Writer {
         files::release_reserve(&self.folder);
         self.account.state = RecordingState::Ended;
         self.account.recording = Some(ended(&self.state));
-        if let Err(error) = files::write_run(&self.folder, &self.account) {
+        if let Err(error) = write_run(&self.folder, &self.account) {
             tracing::error!(
                 "that the recording has ended cannot be written into {}: {error}",
                 self.folder.display()
