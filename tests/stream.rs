@@ -12,7 +12,7 @@ use std::{io::Write, net::TcpStream, sync::Arc, time::Duration};
 
 use ciborium::cbor;
 use senescope::{
-    control,
+    control::{self, Lifecycle},
     domain::TileWindow,
     stages::publish::{
         CamMessage, Finish, Header, Kind, LabelMessage, Message, Outbox, PublishError,
@@ -158,7 +158,7 @@ async fn a_late_joiner_misses_nothing_between_snapshot_and_stream() {
     let control = tokio::spawn(control::serve(
         publisher.control(),
         publisher.outbox(),
-        Box::new(|| Err("nothing runs".to_owned())),
+        Lifecycle::new(publisher.outbox()),
     ));
     let (joined, go_on) = std::sync::mpsc::sync_channel(1);
     let outbox = publisher.outbox();
@@ -245,7 +245,7 @@ async fn hostile_bytes_on_every_port_change_nothing() {
     let _control = tokio::spawn(control::serve(
         publisher.control(),
         publisher.outbox(),
-        Box::new(|| Err("nothing runs".to_owned())),
+        Lifecycle::new(publisher.outbox()),
     ));
     let endpoints = [
         publisher.labels().to_owned(),

@@ -18,7 +18,7 @@ use std::{
 };
 
 use senescope::{
-    control,
+    control::{self, Lifecycle},
     domain::TileWindow,
     stages::publish::{
         CamMessage, Finish, LabelMessage, Outbox, PublishConfig, Publisher, RunEnd,
@@ -169,7 +169,7 @@ fn serve() {
     runtime.spawn(control::serve(
         publisher.control(),
         outbox.clone(),
-        Box::new(|| Err("the load generator has no run to stop".to_owned())),
+        Lifecycle::new(outbox.clone()),
     ));
     let say = |line: serde_json::Value| {
         let mut out = std::io::stdout().lock();

@@ -31,9 +31,9 @@ pub(crate) struct CtlArgs {
 enum Command {
     /// Where the daemon is, and its counters
     Status,
-    /// Start a run (not available in this version)
+    /// Start a run
     Start,
-    /// End the run: what was scanned is still labelled and published
+    /// End the run: what was scanned is still labelled and published; the daemon waits for the next start
     Stop,
     /// The present run and its last labels
     Snapshot,

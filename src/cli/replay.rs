@@ -135,7 +135,7 @@ pub(crate) fn run(arguments: &ReplayArgs) -> Result<Exit, Failure> {
         ensemble: &ensemble,
         settings: &settings,
         outbox: &service.outbox,
-        stop: &service.stop,
+        lifecycle: service.one_run()?,
         clock: &*service.clock,
         started_utc: Some(jiff::Timestamp::now().to_string()),
         recorded: false,
@@ -149,7 +149,7 @@ pub(crate) fn run(arguments: &ReplayArgs) -> Result<Exit, Failure> {
                 pixel_size_um: scan.pixel_size_um,
                 frame: Vec::new(),
                 reader_left: reader_left.clone(),
-                stop: service.stop.clone(),
+                stop: service.lifecycle.run_stop(),
             }));
         }
         if let Some(dir) = &arguments.maps {

@@ -11,8 +11,9 @@ use super::{
 };
 use crate::{
     config::{Backend, Settings, SimSpeed},
-    pipeline::{Execution, Refused, Skips},
+    pipeline::{Cause, Ended, Execution, Skips},
     recording::{self, Recovered},
+    stages::{infer::Ensemble, publish::Finish},
 };
 
 /// Run the service: board → labels and maps.
@@ -75,20 +76,7 @@ fn recover_recordings(dir: &Path) -> Result<(), Failure> {
 
 fn serve(settings: &Settings, service: &Service) -> Result<Exit, Failure> {
     let ensemble = load_ensemble(settings, &*service.clock)?;
-    let mut source = board::session(settings, &ensemble.manifest().channels, service)?;
-    let request = board::request(settings);
-    let execution = Execution {
-        session: &mut source.session,
-        request: &request,
-        ensemble: &ensemble,
-        settings,
-        outbox: &service.outbox,
-        stop: &service.stop,
-        clock: &*service.clock,
-        started_utc: Some(jiff::Timestamp::now().to_string()),
-        recorded: true,
-        skips: &Skips::new(),
-    };
+    let source = board::session(settings, &ensemble.manifest().channels, service)?;
     let ports = source.ports.iter();
     let records: String = ports.map(|port| format!("  records  {port}\n")).collect();
     let [labels, maps, control] = service.endpoints().unwrap_or_default();
@@ -105,16 +93,95 @@ fn serve(settings: &Settings, service: &Service) -> Result<Exit, Failure> {
         Err(failure) if failure.exit == Exit::Done => {}
         printed => printed?,
     }
-    let ended = match execution.run(|_| Ok(Vec::new())) {
-        // Stopped while a first file was waited for.
-        Err(Refused::Board(error)) if service.stop.asked() => {
-            output::note(&format!("senescope: {error}"));
-            return Ok(Exit::Done);
-        }
-        ended => ended.map_err(|refused| board::of_settings(refused.into()))?,
+    let mut runs = Runs {
+        settings,
+        service,
+        ensemble: &ensemble,
+        source: Some(source),
     };
-    output::line(&summary::of(&ended))?;
-    Ok(summary::exit(&ended))
+    runs.all()
+}
+
+/// One run after the other.
+struct Runs<'a> {
+    settings: &'a Settings,
+    service: &'a Service,
+    ensemble: &'a Ensemble,
+    /// The board, until it fails.
+    source: Option<board::Source>,
+}
+
+impl Runs<'_> {
+    /// Carries out the runs that are wanted, until one ends by itself or the program is to end.
+    fn all(&mut self) -> Result<Exit, Failure> {
+        let lifecycle = &self.service.lifecycle;
+        if self.settings.control.autostart
+            && let Err(refusal) = lifecycle.start()
+        {
+            tracing::debug!("the first run is not started: {refusal}");
+        }
+        let mut exit = Exit::Done;
+        while lifecycle.wait() {
+            let stop = lifecycle.run_stop();
+            let by_itself = match self.one() {
+                Ok(ended) => {
+                    output::line(&summary::of(&ended))?;
+                    exit = summary::exit(&ended);
+                    if let Some(Cause::Board(_)) = ended.cause {
+                        // What failed is opened anew.
+                        self.source = None;
+                    }
+                    ended.end.finish != Finish::Cancelled
+                }
+                // Stopped while it was set up.
+                Err(failure) if stop.asked() => {
+                    output::note(&format!("senescope: {:#}", failure.error));
+                    false
+                }
+                Err(failure) if !self.settings.control.stay => return Err(failure),
+                Err(failure) => {
+                    tracing::error!("no run was begun: {:#}", failure.error);
+                    self.source = None;
+                    true
+                }
+            };
+            if by_itself && !self.settings.control.stay {
+                return Ok(exit);
+            }
+            if !lifecycle.is_quitting() {
+                tracing::info!(
+                    "no run is on; `senescope ctl start` begins one, Ctrl-C ends the program"
+                );
+            }
+        }
+        Ok(exit)
+    }
+
+    fn one(&mut self) -> Result<Ended, Failure> {
+        let mut source = match self.source.take() {
+            Some(source) => source,
+            None => {
+                let channels = &self.ensemble.manifest().channels;
+                let opened = board::session(self.settings, channels, self.service);
+                opened.inspect_err(|_| self.service.lifecycle.not_armed())?
+            }
+        };
+        let ended = Execution {
+            session: &mut source.session,
+            request: &board::request(self.settings),
+            ensemble: self.ensemble,
+            settings: self.settings,
+            outbox: &self.service.outbox,
+            lifecycle: &self.service.lifecycle,
+            clock: &*self.service.clock,
+            started_utc: Some(jiff::Timestamp::now().to_string()),
+            recorded: true,
+            skips: &Skips::new(),
+        }
+        .run(|_| Ok(Vec::new()));
+        self.source = Some(source);
+        ended.map_err(|refused| board::of_settings(refused.into()))
+    }
 }
 
 fn description(settings: &Settings) -> String {

@@ -8,7 +8,7 @@ use tokio::runtime::Runtime;
 use super::{Blame, Exit, Failure};
 use crate::{
     config::{Publish, Settings},
-    control,
+    control::{self, Lifecycle},
     ingest::IngestSocket,
     pipeline::{Refused, Stop},
     stages::{
@@ -26,7 +26,9 @@ pub(crate) struct Service {
     runtime: Runtime,
     publisher: Option<Publisher>,
     pub(crate) outbox: Outbox,
+    /// Asked when the program is to end.
     pub(crate) stop: Stop,
+    pub(crate) lifecycle: Lifecycle,
     pub(crate) clock: Arc<dyn Clock>,
 }
 
@@ -48,26 +50,30 @@ impl Service {
             Some(publisher) => publisher.outbox(),
             None => Outbox::disabled(clock.clone()),
         };
+        let lifecycle = Lifecycle::new(outbox.clone());
         if let Some(publisher) = &publisher {
-            let asked = stop.clone();
-            let stop_run = Box::new(move || {
-                asked.ask();
-                Ok(())
-            });
             runtime.spawn(control::serve(
                 publisher.control(),
                 outbox.clone(),
-                stop_run,
+                lifecycle.clone(),
             ));
         }
-        runtime.spawn(take_signals(stop.clone()));
+        runtime.spawn(take_signals(stop.clone(), lifecycle.clone()));
         Ok(Self {
             runtime,
             publisher,
             outbox,
             stop,
+            lifecycle,
             clock,
         })
+    }
+
+    /// Asks for the only run of this program.
+    pub(crate) fn one_run(&self) -> Result<&Lifecycle, Failure> {
+        let started = self.lifecycle.start();
+        started.map_err(|refusal| Failure::message(Exit::Done, refusal))?;
+        Ok(&self.lifecycle)
     }
 
     /// Where others find the sockets, with the ports that were taken: labels, maps, control.
@@ -98,7 +104,7 @@ impl Service {
 }
 
 /// The first signal drains the run; the second ends the process at once.
-async fn take_signals(stop: Stop) {
+async fn take_signals(stop: Stop, lifecycle: Lifecycle) {
     use tokio::signal::unix::{SignalKind, signal};
     let (Ok(mut interrupt), Ok(mut terminate)) = (
         signal(SignalKind::interrupt()),
@@ -120,6 +126,7 @@ async fn take_signals(stop: Stop) {
         }
         tracing::info!("stopping: what was begun is brought to its end; once more to give up");
         stop.ask();
+        lifecycle.quit();
     }
 }
 

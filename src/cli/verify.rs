@@ -62,7 +62,7 @@ pub(crate) fn run(arguments: &ReplayArgs, folder: &Path) -> Result<Exit, Failure
             ensemble: &ensemble,
             settings: &settings,
             outbox: &service.outbox,
-            stop: &service.stop,
+            lifecycle: service.one_run()?,
             clock: &*service.clock,
             started_utc: None,
             recorded: false,

@@ -48,7 +48,7 @@ pub const KEYS: &[Key] = &[
     key("quality.warn_part", "", 0.0, 1.0),
     key("record.before", "frames", 0.0, 1000.0),
     key("record.after", "frames", 0.0, 1_000_000.0),
-    key("record.reserve_mib", "MiB", 1.0, 1_048_576.0),
+    key("record.reserve_mib", "MiB", 0.0, 1_048_576.0),
     key("engine.threads", "threads", 0.0, 256.0),
     key("publish.labels_backlog_mib", "MiB", 1.0, 4096.0),
     key("publish.maps_backlog_mib", "MiB", 1.0, 4096.0),

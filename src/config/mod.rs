@@ -3,11 +3,13 @@
 //!
 //! Units are in the names of the keys; [`KEYS`] holds the allowed ranges.
 
+mod control;
 mod keys;
 mod load;
 mod record;
 mod settings;
 
+pub use control::Control;
 pub use keys::{KEYS, Key};
 pub use load::{ConfigError, Sources, digest, load};
 pub use record::{Keep, OnFailure, Record};

@@ -13,7 +13,7 @@ use senescope_hal::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::Record;
+use super::{Control, Record};
 use crate::stages::{infer::TransformChoice, quality::QualityConfig, segment::SegmentConfig};
 
 /// Everything that can be set.
@@ -42,6 +42,8 @@ pub struct Settings {
     pub engine: Engine,
     /// Where results are published.
     pub publish: Publish,
+    /// When runs begin and the program ends.
+    pub control: Control,
     /// The recording of runs.
     pub record: Record,
     /// Memory that queues may take.

@@ -5,15 +5,13 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    control::Lifecycle,
     stages::publish::{
         Depth, Kind, Outbox, RunState,
         message::{from_cbor, to_cbor},
     },
     telemetry::EdgeCounts,
 };
-
-/// Stops the present run, or says in a sentence why not. Must not block.
-pub type StopRun = Box<dyn Fn() -> Result<(), String> + Send + Sync>;
 
 /// A request. Fields that are not known are ignored.
 #[derive(Deserialize)]
@@ -55,28 +53,22 @@ struct Refusal<'a> {
 }
 
 #[derive(Serialize)]
-struct Stopped {
+struct Where {
     state: RunState,
 }
 
 /// Answers one request, whatever its bytes are.
-pub(super) fn answer(request: &[Vec<u8>], outbox: &Outbox, stop: &StopRun) -> Vec<u8> {
+pub(super) fn answer(request: &[Vec<u8>], outbox: &Outbox, lifecycle: &Lifecycle) -> Vec<u8> {
     let answered = command(request).and_then(|cmd| match cmd.as_str() {
         "status" => granted(status(outbox)),
         "snapshot" => outbox
             .snapshot()
             .map_err(|error| error.to_string())
             .and_then(granted),
-        "stop" => stop().and_then(|()| {
-            granted(Stopped {
-                state: outbox.run_state(),
-            })
-        }),
-        "start" | "since" => Err(format!(
-            "the command `{cmd}` is not available in this version; known are status, snapshot and stop"
-        )),
+        "start" => lifecycle.start().and_then(|()| state(outbox)),
+        "stop" => lifecycle.stop().and_then(|()| state(outbox)),
         _ => Err(format!(
-            "the command `{}` is not known; known are status, snapshot and stop",
+            "the command `{}` is not known; known are status, snapshot, start and stop",
             cmd.chars().take(32).collect::<String>().escape_debug()
         )),
     });
@@ -86,6 +78,12 @@ pub(super) fn answer(request: &[Vec<u8>], outbox: &Outbox, stop: &StopRun) -> Ve
             body: Refusal { error: &error },
         };
         to_cbor(&refusal).unwrap_or_default()
+    })
+}
+
+fn state(outbox: &Outbox) -> Result<Vec<u8>, String> {
+    granted(Where {
+        state: outbox.run_state(),
     })
 }
 
@@ -120,10 +118,7 @@ fn status(outbox: &Outbox) -> Status {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    };
+    use std::sync::Arc;
 
     use ciborium::{Value, cbor};
     use proptest::prelude::*;
@@ -135,18 +130,18 @@ mod tests {
         Outbox::disabled(Arc::new(SystemClock))
     }
 
-    fn never() -> StopRun {
-        Box::new(|| Err("nothing runs".to_owned()))
-    }
-
-    fn ask(request: &[Vec<u8>], stop: &StopRun) -> (bool, String) {
+    fn ask(request: &[Vec<u8>], lifecycle: &Lifecycle) -> (bool, String) {
         #[derive(Deserialize)]
         struct Reply {
             ok: bool,
             error: Option<String>,
         }
-        let reply: Reply = from_cbor(&answer(request, &outbox(), stop)).unwrap();
+        let reply: Reply = from_cbor(&answer(request, &outbox(), lifecycle)).unwrap();
         (reply.ok, reply.error.unwrap_or_default())
+    }
+
+    fn idle() -> Lifecycle {
+        Lifecycle::new(outbox())
     }
 
     fn request(value: &Value) -> Vec<Vec<u8>> {
@@ -157,12 +152,12 @@ mod tests {
     fn known_commands_are_answered() {
         for cmd in ["status", "snapshot"] {
             let request = request(&cbor!({"cmd" => cmd, "more" => [1, 2]}).unwrap());
-            assert_eq!(ask(&request, &never()), (true, String::new()), "{cmd}");
+            assert_eq!(ask(&request, &idle()), (true, String::new()), "{cmd}");
         }
         let reply: Status = from_cbor(&answer(
             &request(&cbor!({"cmd" => "status"}).unwrap()),
             &outbox(),
-            &never(),
+            &idle(),
         ))
         .unwrap();
         assert_eq!(
@@ -172,19 +167,20 @@ mod tests {
     }
 
     #[test]
-    fn stop_pulls_the_trigger_once_or_says_why_not() {
-        let pulled = Arc::new(AtomicUsize::new(0));
-        let stop: StopRun = Box::new({
-            let pulled = pulled.clone();
-            move || {
-                pulled.fetch_add(1, Ordering::Relaxed);
-                Ok(())
-            }
-        });
-        let request = request(&cbor!({"cmd" => "stop"}).unwrap());
-        assert!(ask(&request, &stop).0);
-        assert_eq!(pulled.load(Ordering::Relaxed), 1);
-        assert_eq!(ask(&request, &never()), (false, "nothing runs".to_owned()));
+    fn a_run_is_started_and_stopped_once_or_it_is_said_why_not() {
+        let lifecycle = idle();
+        let command = |cmd: &str| ask(&request(&cbor!({"cmd" => cmd}).unwrap()), &lifecycle);
+        let (done, why) = command("stop");
+        assert!(!done && why.contains("no run is on"), "{why}");
+        assert!(command("start").0);
+        let stop = lifecycle.run_stop();
+        let (done, why) = command("start");
+        assert!(!done && why.contains("stop it first"), "{why}");
+        assert!(!stop.asked() && command("stop").0 && stop.asked());
+        lifecycle.quit();
+        lifecycle.not_armed();
+        let (done, why) = command("start");
+        assert!(!done && why.contains("about to end"), "{why}");
     }
 
     #[test]
@@ -196,7 +192,6 @@ mod tests {
             vec![vec![1], vec![2]],
             request(&cbor!({"cmd" => 7}).unwrap()),
             request(&cbor!(["cmd", "status"]).unwrap()),
-            request(&cbor!({"cmd" => "since", "seq" => 3}).unwrap()),
             request(&cbor!({"cmd" => "x".repeat(10_000)}).unwrap()),
             // A map that claims 2⁶⁴ − 1 entries, and a text of as many bytes.
             vec![[[0xbb].as_slice(), &[0xff; 8]].concat()],
@@ -205,7 +200,7 @@ mod tests {
             vec![vec![0x81; 60_000]],
         ];
         for case in cases {
-            let (ok, error) = ask(&case, &never());
+            let (ok, error) = ask(&case, &idle());
             assert!(!ok && !error.is_empty() && error.len() < 200, "{error}");
         }
     }
@@ -213,7 +208,7 @@ mod tests {
     proptest! {
         #[test]
         fn no_bytes_are_left_without_an_answer(frames in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..64), 0..3)) {
-            ask(&frames, &never());
+            ask(&frames, &idle());
         }
     }
 }

@@ -8,15 +8,18 @@
 //! |---|---|
 //! | `status` | `epoch`, `state`, `run`, `last_seq`, `shed`, `edges`, `queues`, `software` |
 //! | `snapshot` | `epoch`, `last_seq`, `run_start`, `labels`: what a late joiner needs |
-//! | `stop` | the run ends as after SIGTERM; `state` |
-//! | `start`, `since` | not available in this version |
+//! | `start` | a run is begun; `state` |
+//! | `stop` | the run ends: what was scanned is still labelled; the daemon waits for `start`; `state` |
 //!
 //! There are no keys yet: whoever can reach the port may ask, which is why it is bound to loopback.
 
 mod answer;
 mod client;
+mod lifecycle;
+pub mod machine;
 mod server;
 
-pub use answer::{Status, StopRun};
+pub use answer::Status;
 pub use client::{Reply, request};
+pub use lifecycle::Lifecycle;
 pub use server::serve;

@@ -48,13 +48,14 @@ const RETRIES: u32 = 3;
 /// only for a source that is pulled.
 ///
 /// `monitor` is told how many frames of `height` rows have come, and what the board counts; the board is told which
-/// frames are done with.
+/// frames are done with. `scanning` is called when it scans.
 pub(crate) fn acquire(
     session: &mut Session,
     rows: &Sender<Rows>,
     stop: &Stop,
     monitor: &Monitor,
     height: u32,
+    scanning: &dyn Fn(),
 ) -> Acquired {
     // Asked before it began: nothing is scanned.
     let mut stopped = stop.asked();
@@ -68,6 +69,9 @@ pub(crate) fn acquire(
         .is_ok_and(|can| can.pacing == Pacing::Pulled);
     if !stopped {
         error = session.start().err();
+        if error.is_none() {
+            scanning();
+        }
     }
     while error.is_none() && session.state() != State::Armed {
         if stop.asked() && session.state() == State::Running {

@@ -6,17 +6,16 @@ use crossbeam_channel::{Receiver, bounded, select, tick};
 use senescope_hal::{Clock, HalError, ScanActual, ScanRequest, Session};
 
 use super::{
-    BoardReport, Cause, Monitor, PublishSink, RecordSink, Run, Sink, SinkError, Skips, Stop, Unfit,
+    BoardReport, Cause, Monitor, PublishSink, RecordSink, Run, Sink, SinkError, Skips, Unfit,
     acquire, analyse::Stages, machine, mebibytes,
 };
 use crate::{
     config::{self, Settings},
+    control::{Lifecycle, machine::Event},
     recording::Context,
     stages::{
         infer::{ENGINE, Ensemble, EnsembleError},
-        publish::{
-            CLASSES, Finish, MessageError, Outbox, RunEnd, RunIdentity, RunStart, RunState, Stat,
-        },
+        publish::{CLASSES, MessageError, Outbox, RunEnd, RunIdentity, RunStart, Stat},
         record::{Plan, Prepared, RecordError, Recorder, Watch},
     },
 };
@@ -36,8 +35,8 @@ pub struct Execution<'a> {
     pub settings: &'a Settings,
     /// Where messages go.
     pub outbox: &'a Outbox,
-    /// Asks the run to stop.
-    pub stop: &'a Stop,
+    /// Is told how far the run is, and stops it.
+    pub lifecycle: &'a Lifecycle,
     /// Host time.
     pub clock: &'a dyn Clock,
     /// When the run starts, for people: UTC, RFC 3339.
@@ -92,9 +91,11 @@ impl Execution<'_> {
         self,
         sinks: impl FnOnce(&ScanActual) -> Result<Vec<Box<dyn Sink>>, SinkError>,
     ) -> Result<Ended, Refused> {
+        let arming = Arming(Some(self.lifecycle));
+        let stop = &self.lifecycle.run_stop();
         // Also setting up may take long: a watched folder waits for its first file.
         if let Ok(interrupter) = self.session.interrupter() {
-            self.stop.wakes(interrupter);
+            stop.wakes(interrupter);
         }
         let scan = self.session.configure(self.request)?;
         let stages = Stages::new(&scan, self.ensemble.manifest(), self.settings)?;
@@ -128,7 +129,7 @@ impl Execution<'_> {
                 pixel_size_um: scan.pixel_size_um,
             }));
         }
-        self.outbox.set_state(RunState::Armed);
+        arming.done();
         self.outbox.run_start(
             RunIdentity {
                 run,
@@ -142,7 +143,6 @@ impl Execution<'_> {
             ..Monitor::default()
         };
         let tiles_limit = mebibytes(self.settings.limits.tiles_mib);
-        self.outbox.set_state(RunState::Running);
         let (done, ended) = bounded::<()>(0);
         let tap = recorder.as_ref().map(Recorder::frames);
         let (mut report, mut cause) = std::thread::scope(|scope| {
@@ -160,8 +160,8 @@ impl Execution<'_> {
                 tap,
                 skips: self.skips,
                 sinks: &mut sinks,
-                stop: self.stop,
-                scanned: &|| self.outbox.set_state(RunState::Draining),
+                stop,
+                lifecycle: self.lifecycle,
                 monitor: &monitor,
                 clock: self.clock,
             }
@@ -190,10 +190,7 @@ impl Execution<'_> {
                 cause = cause.or(Some(Cause::Recording));
             }
         }
-        self.outbox.set_state(match end.finish {
-            Finish::Completed | Finish::Cancelled => RunState::Idle,
-            Finish::Incomplete | Finish::Errored => RunState::Fault,
-        });
+        self.lifecycle.tell(Event::Drained);
         Ok(Ended {
             end,
             monitor,
@@ -238,6 +235,25 @@ impl Execution<'_> {
                     }
                 }
             }
+        }
+    }
+}
+
+/// Until it is done, a way out means that the board is not armed.
+struct Arming<'a>(Option<&'a Lifecycle>);
+
+impl Arming<'_> {
+    fn done(mut self) {
+        if let Some(lifecycle) = self.0.take() {
+            lifecycle.tell(Event::Armed);
+        }
+    }
+}
+
+impl Drop for Arming<'_> {
+    fn drop(&mut self) {
+        if let Some(lifecycle) = self.0 {
+            lifecycle.tell(Event::NotArmed);
         }
     }
 }

@@ -34,9 +34,13 @@ use senescope_hal::{Clock, ErrorKind, Pacing, RunSummary, ScanActual, Session};
 
 use crate::{
     config::Settings,
+    control::{
+        Lifecycle,
+        machine::{Event, Fault},
+    },
     stages::{
         infer::{Ensemble, Worker},
-        publish::{Finish, RunReport},
+        publish::RunReport,
         record::FrameTap,
     },
 };
@@ -85,8 +89,8 @@ struct Run<'a> {
     sinks: &'a mut [Box<dyn Sink>],
     /// Asks the run to stop.
     stop: &'a Stop,
-    /// Called when the board has ended and the rest only drains.
-    scanned: &'a (dyn Fn() + Sync),
+    /// Is told how far the run is.
+    lifecycle: &'a Lifecycle,
     /// What can be watched while it runs.
     monitor: &'a Monitor,
     /// Host time.
@@ -100,7 +104,7 @@ impl Run<'_> {
         let Self {
             monitor,
             stop,
-            scanned,
+            lifecycle,
             ..
         } = self;
         let policy = match self.scan.pacing {
@@ -151,8 +155,16 @@ impl Run<'_> {
         let (acquired, analysed, emitted, workers_whole) = thread::scope(|scope| {
             let queue = &queue;
             let board = scope.spawn(move || {
-                let acquired = acquire::acquire(session, &to_analysis, stop, monitor, height);
-                scanned();
+                let scanning = || lifecycle.tell(Event::Scanning);
+                let acquired =
+                    acquire::acquire(session, &to_analysis, stop, monitor, height, &scanning);
+                if acquired.stopped {
+                    lifecycle.tell(Event::Stop);
+                }
+                if acquired.error.is_some() {
+                    lifecycle.tell(Event::Failed(Fault::Board));
+                }
+                lifecycle.tell(Event::Scanned);
                 acquired
             });
             let analysis = scope.spawn(move || analysis.run(&rows));
@@ -195,27 +207,29 @@ impl Run<'_> {
             (.., false) => Some("a worker"),
             _ => None,
         };
+        if acquired.is_none() {
+            lifecycle.tell(Event::Scanned);
+        }
         let acquired = acquired.unwrap_or(Acquired {
             summary: None,
             error: None,
             stopped: false,
         });
         let Analysed { rows, lost } = analysed.unwrap_or_default();
-        let (finish, detail, cause) = if let Some(who) = defect {
+        let (detail, cause) = if let Some(who) = defect {
+            lifecycle.tell(Event::Failed(Fault::Defect));
             let sentence = format!("{who} failed by a defect of this program; the log says where");
-            (Finish::Errored, Some(sentence), Some(Cause::Defect))
+            (Some(sentence), Some(Cause::Defect))
         } else if let Some(Err(error)) = emitted {
-            (Finish::Errored, Some(error.to_string()), Some(Cause::Sink))
+            lifecycle.tell(Event::Failed(Fault::Sink));
+            (Some(error.to_string()), Some(Cause::Sink))
         } else if let Some(error) = acquired.error {
-            let cause = Some(Cause::Board(error.kind()));
-            (Finish::Incomplete, Some(error.to_string()), cause)
-        } else if acquired.stopped {
-            (Finish::Cancelled, None, None)
+            (Some(error.to_string()), Some(Cause::Board(error.kind())))
         } else {
-            (Finish::Completed, None, None)
+            (None, None)
         };
         let report = RunReport {
-            finish,
+            finish: lifecycle.finish(),
             detail,
             rows: acquired.summary.unwrap_or(RunSummary {
                 frames: rows.frames,

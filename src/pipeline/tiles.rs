@@ -51,8 +51,9 @@ pub fn tiles<E>(
     };
     let (acquired, taken) = thread::scope(|scope| {
         let (stop, scan, monitor) = (&stop, &scan, &monitor);
-        let board = scope
-            .spawn(move || acquire::acquire(session, &to_analysis, stop, monitor, scan.height));
+        let board = scope.spawn(move || {
+            acquire::acquire(session, &to_analysis, stop, monitor, scan.height, &|| {})
+        });
         let analysis = scope.spawn(move || analysis.run(&rows));
         let _closing = Closing(|| {
             queue.close();

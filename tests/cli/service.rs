@@ -1,9 +1,11 @@
 //! A running service with a subscriber and commands: everything that is said arrives, and every way to end a
 //! run drains it.
 
+use senescope_hal::{Clock, SystemClock};
+
 use crate::{
     running::{Running, Scene},
-    support::{assert_no_panic, endpoints, folder, run, text},
+    support::{HUNG, assert_no_panic, endpoints, folder, run, text},
 };
 
 /// `label: 3 of 4 arrived` as (3, 4).
@@ -41,15 +43,54 @@ fn drains(stop: impl FnOnce(&Scene, &Running)) {
 
 #[test]
 fn a_stop_by_command_drains() {
-    drains(|scene, _| {
+    drains(|scene, service| {
         let status: serde_json::Value =
             serde_json::from_slice(&scene.ctl("status").done().out).unwrap();
         assert_eq!(status["state"], "running", "{status}");
         let snapshot: serde_json::Value =
             serde_json::from_slice(&scene.ctl("snapshot").done().out).unwrap();
         assert!(!snapshot["labels"].as_array().unwrap().is_empty());
+        scene.ctl("start").refused(1, &["a run is on already"]);
         scene.ctl("stop").done();
+        // The program stays, and ends when it is asked to.
+        service.signal("-TERM");
     });
+}
+
+/// A run is stopped and another one started, as often as somebody likes.
+#[test]
+fn runs_follow_each_other() {
+    let scene = Scene::new();
+    let service = scene.service(&["--set", "control.autostart=false"]);
+    service.line();
+    let state = || {
+        let status = scene.ctl("status").done().out;
+        let status: serde_json::Value = serde_json::from_slice(&status).unwrap();
+        (
+            status["state"].as_str().unwrap().to_owned(),
+            status["run"].clone(),
+        )
+    };
+    let wait_for = |wanted: &str| {
+        let until = SystemClock.now().after(HUNG);
+        while state().0 != wanted {
+            assert!(SystemClock.now() < until, "it is never {wanted}");
+        }
+        state().1
+    };
+    assert_eq!(state().0, "idle");
+    scene.ctl("stop").refused(1, &["no run is on"]);
+    let mut runs = std::collections::BTreeSet::new();
+    for _ in 0..3 {
+        scene.ctl("start").done();
+        runs.insert(wait_for("running").to_string());
+        scene.ctl("stop").done();
+        wait_for("idle");
+    }
+    assert_eq!(runs.len(), 3, "each run has its own name");
+    service.signal("-INT");
+    let said = String::from_utf8(service.end().done().out).unwrap();
+    assert_eq!(said.matches("run stopped").count(), 3, "{said}");
 }
 
 #[test]
@@ -71,6 +112,7 @@ fn every_map_that_arrives_is_written() {
     let service = scene.service(&[]);
     watch.line();
     scene.ctl("stop").done();
+    service.signal("-TERM");
     service.end().done();
     let watch = watch.end();
     assert_no_panic(&watch.err);

@@ -9,6 +9,7 @@ use std::{
 use crossbeam_channel::Receiver;
 use senescope::{
     config::Settings,
+    control::Lifecycle,
     pipeline::{Classified, Execution, FrameEnd, Sink, SinkError, Skips, Stop, label_message},
     stages::{
         assemble::FrameBuffer,
@@ -255,7 +256,7 @@ pub(crate) fn run_into(
         ensemble: ensemble(),
         settings,
         outbox,
-        stop,
+        lifecycle: &Lifecycle::of_one_run(outbox.clone(), stop.clone()),
         clock: &SystemClock,
         started_utc: None,
         recorded: true,

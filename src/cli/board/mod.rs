@@ -7,7 +7,7 @@ mod session;
 use clap::Subcommand;
 
 use super::{Exit, Failure};
-pub(crate) use session::{expand, of_settings, on, replay, request, session};
+pub(crate) use session::{Source, expand, of_settings, on, replay, request, session};
 
 /// What is done with a board.
 #[derive(Debug, Subcommand)]
