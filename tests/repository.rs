@@ -115,7 +115,8 @@ fn dependencies_point_one_way() {
                 "crate::config",
             ],
         ),
-        ("src/pipeline", &["crate::cli", "crate::control"]),
+        ("src/pipeline", &["crate::cli"]),
+        ("src/control", &["crate::cli", "crate::pipeline"]),
         (
             "src/evaluate",
             &["crate::cli", "crate::control", "crate::pipeline"],

@@ -23,7 +23,8 @@ use super::{
     summary, verify,
 };
 use crate::{
-    pipeline::{Classified, Execution, FrameEnd, Sink, SinkError, Skips, Stop, label_message},
+    control::Stop,
+    pipeline::{Classified, Execution, FrameEnd, Sink, SinkError, Skips, label_message},
     stages::{assemble::FrameBuffer, publish::LabelMessage},
 };
 

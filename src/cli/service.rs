@@ -8,9 +8,9 @@ use tokio::runtime::Runtime;
 use super::{Blame, Exit, Failure};
 use crate::{
     config::{Publish, Settings},
-    control::{self, Lifecycle},
+    control::{self, Lifecycle, Stop},
     ingest::IngestSocket,
-    pipeline::{Refused, Stop},
+    pipeline::Refused,
     stages::{
         infer::{EngineOptions, Ensemble, EnsembleError, check_golden},
         publish::{Outbox, PublishConfig, PublishError, PublishErrorKind, Publisher},

@@ -6,13 +6,11 @@
 mod control;
 mod keys;
 mod load;
-mod record;
 mod settings;
 
 pub use control::Control;
 pub use keys::{KEYS, Key};
 pub use load::{ConfigError, Sources, digest, load};
-pub use record::{Keep, OnFailure, Record};
 pub use settings::{
     Backend, Board, Engine, EnsembleSettings, Folder, Ingest, Limits, Publish, Scan, Serial,
     Settings, Sim, SimSpeed,

@@ -13,8 +13,10 @@ use senescope_hal::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::{Control, Record};
-use crate::stages::{infer::TransformChoice, quality::QualityConfig, segment::SegmentConfig};
+use super::Control;
+use crate::stages::{
+    infer::TransformChoice, quality::QualityConfig, record::Record, segment::SegmentConfig,
+};
 
 /// Everything that can be set.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

@@ -2,11 +2,11 @@
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
-use super::machine::{Effect, Event, Machine, State};
-use crate::{
-    pipeline::Stop,
-    stages::publish::{Finish, Outbox},
+use super::{
+    Stop,
+    machine::{Effect, Event, Machine, State},
 };
+use crate::stages::publish::{Finish, Outbox};
 
 /// The states of runs, and how the present one is stopped. Copies share everything.
 #[derive(Clone)]

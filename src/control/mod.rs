@@ -18,8 +18,10 @@ mod client;
 mod lifecycle;
 pub mod machine;
 mod server;
+mod stop;
 
 pub use answer::Status;
 pub use client::{Reply, request};
 pub use lifecycle::Lifecycle;
 pub use server::serve;
+pub use stop::Stop;

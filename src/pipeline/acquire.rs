@@ -11,7 +11,8 @@ use senescope_hal::{
     Strip,
 };
 
-use super::{BoardReport, Monitor, Stop};
+use super::{BoardReport, Monitor};
+use crate::control::Stop;
 
 /// What reaches the analysis.
 #[derive(Debug)]

@@ -14,8 +14,9 @@ use std::{
 use crossbeam_channel::Receiver;
 use senescope_hal::Clock;
 
-use super::{Classified, FrameEnd, Sink, SinkError, Stop, publish_sink::PublishSink};
+use super::{Classified, FrameEnd, Sink, SinkError, publish_sink::PublishSink};
 use crate::{
+    control::Stop,
     recording::Skipped,
     stages::assemble::FrameBuffer,
     telemetry::{Discard, Edge, FrameQuality, Latencies},

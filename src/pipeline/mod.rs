@@ -20,7 +20,6 @@ mod publish_sink;
 mod queue;
 mod record_sink;
 mod sink;
-mod stop;
 mod tiles;
 
 use std::{
@@ -35,7 +34,7 @@ use senescope_hal::{Clock, ErrorKind, Pacing, RunSummary, ScanActual, Session};
 use crate::{
     config::Settings,
     control::{
-        Lifecycle,
+        Lifecycle, Stop,
         machine::{Event, Fault},
     },
     stages::{
@@ -57,7 +56,6 @@ use queue::{Policy, TileQueue};
 use record_sink::RecordSink;
 pub(crate) use record_sink::label_line;
 pub use sink::{Classified, FrameEnd, Sink, SinkError};
-pub use stop::Stop;
 pub use tiles::tiles;
 
 /// Messages between the board and the analysis: strips, bounded in bytes by their pool, and gaps.

@@ -6,12 +6,12 @@ use crossbeam_channel::bounded;
 use senescope_hal::{ErrorKind, HalError, ScanActual, ScanRequest, Session, SystemClock};
 
 use super::{
-    Closing, Monitor, ROWS_WAITING, Refused, Stop, acquire,
+    Closing, Monitor, ROWS_WAITING, Refused, acquire,
     analyse::{Analysis, Skips, Stages},
     mebibytes,
     queue::{Policy, TileQueue},
 };
-use crate::{config::Settings, domain::Tile, stages::infer::Manifest};
+use crate::{config::Settings, control::Stop, domain::Tile, stages::infer::Manifest};
 
 /// Gives every tile of a source that is pulled to `take`, in the order in which cells were decided. The
 /// first error of `take` ends the run.

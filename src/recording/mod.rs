@@ -7,7 +7,7 @@
 //! | `frames.ndjson` | [`FrameLine`]: one line a frame, in order, also of frames without a file |
 //! | `labels.ndjson` | [`LabelLine`]: one line a label, in the order in which they were published |
 //!
-//! Each line ends with the CRC-32 of what is before it (see [`line`]); it is JSON all the same. A frame's line is
+//! Each line ends with the CRC-32 of what is before it (see [`mod@line`]); it is JSON all the same. A frame's line is
 //! written when its file and its labels are on the disk, so that whatever a line tells of is there.
 //!
 //! Files that begin with a dot belong to the recorder.

@@ -8,7 +8,8 @@ use std::{
 use crossbeam_channel::bounded;
 use senescope::{
     config::Settings,
-    pipeline::{Classified, Sink, SinkError, Stop},
+    control::Stop,
+    pipeline::{Classified, Sink, SinkError},
     stages::publish::{Finish, Kind, Outbox, RunEnd},
     telemetry::Discard,
 };

@@ -4,7 +4,8 @@ use std::{sync::Arc, time::Duration};
 
 use senescope::{
     config::Settings,
-    pipeline::{Classified, Sink, SinkError, Stop},
+    control::Stop,
+    pipeline::{Classified, Sink, SinkError},
     stages::publish::{Finish, Outbox},
 };
 use senescope_hal::{Pacing, SystemClock};

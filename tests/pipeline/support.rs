@@ -9,8 +9,8 @@ use std::{
 use crossbeam_channel::Receiver;
 use senescope::{
     config::Settings,
-    control::Lifecycle,
-    pipeline::{Classified, Execution, FrameEnd, Sink, SinkError, Skips, Stop, label_message},
+    control::{Lifecycle, Stop},
+    pipeline::{Classified, Execution, FrameEnd, Sink, SinkError, Skips, label_message},
     stages::{
         assemble::FrameBuffer,
         infer::{EngineOptions, Ensemble},

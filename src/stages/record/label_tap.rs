@@ -1,8 +1,10 @@
 //! Where the labels are taken: at the emitter, as they were published.
 
-use super::tap::{Entry, Way};
+use super::{
+    OnFailure,
+    tap::{Entry, Way},
+};
 use crate::{
-    config::OnFailure,
     recording::{FrameLine, LabelLine},
     telemetry::Discard,
 };

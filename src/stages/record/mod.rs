@@ -9,10 +9,11 @@
 //! A frame is copied once, into one of a bounded number of buffers. A source that is pulled waits for the disk. What
 //! a live board gives must find room at once; when it does not, when the disk is full or fails, the recording ends:
 //! what is on the disk stays whole, `run.json` says why it ended, the log and the statistics tell it, and what would
-//! have come is counted as discarded. [`OnFailure`](crate::config::OnFailure) says whether the run goes on.
+//! have come is counted as discarded. [`OnFailure`] says whether the run goes on.
 //!
 //! The form of the folder is [`crate::recording`]'s. Not done here: reading, and repairing what a killed process left.
 
+mod config;
 mod files;
 mod label_tap;
 mod selection;
@@ -32,13 +33,13 @@ use crossbeam_channel::{Receiver, bounded};
 use senescope_hal::{RunId, ScanActual};
 
 use crate::{
-    config::{Keep, OnFailure, Record},
     recording::{
         Context, FORMAT, RecordingFailure, RecordingState, RunFile, run_folder, write_run,
     },
     stages::publish::{RunEnd, RunStart},
     telemetry::EdgeCounts,
 };
+pub use config::{Keep, OnFailure, Record};
 pub use label_tap::LabelTap;
 use state::State;
 pub use state::{Failure, RecordingReport};

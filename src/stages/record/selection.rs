@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use crate::config::Keep;
+use super::Keep;
 
 /// A frame that was decided upon.
 #[derive(Debug, PartialEq, Eq)]

@@ -15,13 +15,13 @@ use senescope_hal::{
 };
 
 use super::{
+    OnFailure,
     files::{self, Lines},
     selection::{Decided, Selection},
     state::State,
     tap::{Entry, RawFrame, Room},
 };
 use crate::{
-    config::OnFailure,
     digest::{hex, sha256_of_file},
     domain::Label,
     recording::{
@@ -90,7 +90,7 @@ pub(super) struct Parts {
     pub(super) scan: ScanActual,
     pub(super) run: RunId,
     pub(super) account: RunFile,
-    pub(super) settings: crate::config::Record,
+    pub(super) settings: super::Record,
 }
 
 impl Writer {
