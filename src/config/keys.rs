@@ -50,6 +50,7 @@ pub const KEYS: &[Key] = &[
     key("record.after", "frames", 0.0, 1_000_000.0),
     key("record.reserve_mib", "MiB", 0.0, 1_048_576.0),
     key("engine.threads", "threads", 0.0, 256.0),
+    key("engine.fail_every", "cells", 0.0, 1000.0),
     key("publish.labels_backlog_mib", "MiB", 1.0, 4096.0),
     key("publish.maps_backlog_mib", "MiB", 1.0, 4096.0),
     key("limits.strips_mib", "MiB", 1.0, 4096.0),

@@ -266,6 +266,8 @@ pub struct Engine {
     pub threads: u32,
     /// The form in which networks are computed.
     pub transform: TransformChoice,
+    /// Each so many-th cell of a frame cannot be classified, to see what is made of it; 0 for none.
+    pub fail_every: u32,
 }
 
 /// Where results are published. Endpoints are ZeroMQ's.

@@ -36,6 +36,9 @@ pub(crate) fn work(
         let (frame, cell) = (cell.frame, cell.id);
         // A defect on one tile costs that tile; a worker that is gone would cost the run.
         let computed = panic::catch_unwind(AssertUnwindSafe(|| {
+            if fails(settings, cell) {
+                return Err(EnsembleError::Asked);
+            }
             let output = worker.run_member(member, share.job.tile.values.view())?;
             if let Some(outputs) = share.keep(member, output) {
                 let classified = classify(&outputs, ensemble, settings, clock, &share);
@@ -51,6 +54,12 @@ pub(crate) fn work(
             Err(_) => tracing::error!(frame, cell, "a defect: classifying a cell panicked"),
         }
     }
+}
+
+/// Whether the cell of this number is to fail: whatever the order in which cells are classified.
+fn fails(settings: &Settings, cell: u32) -> bool {
+    let every = settings.engine.fail_every;
+    every > 0 && cell.is_multiple_of(every)
 }
 
 fn classify(

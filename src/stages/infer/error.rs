@@ -17,6 +17,9 @@ pub enum EnsembleError {
         /// The missing file.
         path: PathBuf,
     },
+    /// `engine.fail_every` asked for it.
+    #[error("this cell fails because `engine.fail_every` asks for it")]
+    Asked,
     /// The operating system could not read a file.
     #[error("{} cannot be read ({source}): check its permissions and the disk", path.display())]
     Read {
