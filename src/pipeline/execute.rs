@@ -16,7 +16,7 @@ use crate::{
     stages::{
         infer::{ENGINE, Ensemble, EnsembleError},
         publish::{CLASSES, MessageError, Outbox, RunEnd, RunIdentity, RunStart, Stat},
-        record::{Plan, Prepared, RecordError, Recorder, Watch},
+        record::{OnFailure, Plan, Prepared, RecordError, Recorder, Watch},
     },
 };
 
@@ -127,6 +127,8 @@ impl Execution<'_> {
             sinks.push(Box::new(RecordSink {
                 tap: recorder.labels(),
                 pixel_size_um: scan.pixel_size_um,
+                lifecycle: self.lifecycle.clone(),
+                told: false,
             }));
         }
         arming.done();
@@ -176,7 +178,11 @@ impl Execution<'_> {
             report.edges = monitor.edges();
             if let Some(failure) = recorded.failure() {
                 cause = cause.or(Some(Cause::Recording));
-                let detail = format!("the recording has ended early: {}", failure.detail);
+                let stops = match self.settings.record.on_failure {
+                    OnFailure::Continue => "",
+                    OnFailure::Stop => ", and the run with it (`record.on_failure`)",
+                };
+                let detail = format!("the recording has ended early{stops}: {}", failure.detail);
                 report.detail.get_or_insert(detail);
             }
         }

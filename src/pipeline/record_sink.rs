@@ -2,6 +2,10 @@
 
 use super::{Classified, FrameEnd, Sink, SinkError, label_message};
 use crate::{
+    control::{
+        Lifecycle,
+        machine::{Event, Fault},
+    },
     digest::sha256_hex,
     domain::Heatmap,
     recording::{FrameLine, LabelLine, MapDigest},
@@ -12,12 +16,27 @@ use crate::{
 pub(crate) struct RecordSink {
     pub(crate) tap: LabelTap,
     pub(crate) pixel_size_um: f64,
+    /// Is told once when the run must stop with its recording.
+    pub(crate) lifecycle: Lifecycle,
+    pub(crate) told: bool,
+}
+
+impl RecordSink {
+    /// What comes still is offered, so that it is counted.
+    fn judge(&mut self, taken: Result<(), String>) {
+        if taken.is_err() && !std::mem::replace(&mut self.told, true) {
+            self.lifecycle.tell(Event::Failed(Fault::Sink));
+            self.lifecycle.run_stop().ask();
+        }
+    }
 }
 
 impl Sink for RecordSink {
     fn cell(&mut self, classified: &Classified) -> Result<(), SinkError> {
         let label = label_line(classified, self.pixel_size_um);
-        self.tap.label(label).map_err(SinkError)
+        let taken = self.tap.label(label);
+        self.judge(taken);
+        Ok(())
     }
 
     fn frame(&mut self, end: &FrameEnd, _: Option<&FrameBuffer>) -> Result<(), SinkError> {
@@ -35,7 +54,9 @@ impl Sink for RecordSink {
             missing: Vec::new(),
             source: end.source.as_deref().cloned(),
         };
-        self.tap.end(line).map_err(SinkError)
+        let taken = self.tap.end(line);
+        self.judge(taken);
+        Ok(())
     }
 }
 

@@ -225,7 +225,8 @@ impl Writer {
         let path = self.folder.join(&name);
         let what = format!("frame {} cannot be recorded", line.frame);
         let free = files::free_bytes(&self.folder).map_err(|error| Problem::of(&what, &error))?;
-        if free < self.reserve_bytes.saturating_add(raw.image.bytes() as u64) {
+        let needed = self.reserve_bytes.saturating_add(raw.image.bytes() as u64);
+        if self.reserve_bytes > 0 && free < needed {
             let detail = format!(
                 "{what}: {} MiB are free on the disk of {}, and {} MiB stay free (`record.reserve_mib`)",
                 free >> 20,
