@@ -3,7 +3,8 @@
 //!
 //! The modules are the journey of a frame; `ARCHITECTURE.md` draws it. Dependencies point one way:
 //! `cli → pipeline → stages → domain`, with `control` and `telemetry` used by `pipeline`. `ingest` takes records for a board of `hal`. `evaluate`
-//! judges an ensemble on tiles that were cut before, `train` makes one of them; both use `stages` only.
+//! judges an ensemble on tiles that were cut before, `train` makes one of them; both use `stages` only. `export` writes what
+//! `recording` reads for other software.
 #![cfg_attr(test, allow(clippy::expect_used, clippy::panic, clippy::unwrap_used))]
 
 pub mod cli;
@@ -13,6 +14,7 @@ mod csv;
 mod digest;
 pub mod domain;
 pub mod evaluate;
+pub mod export;
 pub mod ingest;
 mod npy;
 pub mod pipeline;

@@ -6,6 +6,7 @@ mod ctl;
 mod ensemble;
 mod evaluate;
 mod exit;
+mod export;
 mod maps;
 mod output;
 mod pictures;
@@ -49,6 +50,7 @@ enum Command {
     Simulate(simulate::SimulateArgs),
     Tiles(tiles::TilesArgs),
     Evaluate(evaluate::EvaluateArgs),
+    Export(export::ExportArgs),
     Train(train::TrainArgs),
     /// Try a board on a serial port or TCP, or be one
     #[command(subcommand)]
@@ -134,6 +136,7 @@ fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         Command::Simulate(arguments) => simulate::run(&arguments),
         Command::Tiles(arguments) => tiles::run(&arguments),
         Command::Evaluate(arguments) => evaluate::run(&arguments),
+        Command::Export(arguments) => export::run(&arguments),
         Command::Train(arguments) => train::run(&arguments),
         Command::Board(command) => board::run(&command),
         Command::Ensemble(command) => ensemble::run(&command),

@@ -1,6 +1,7 @@
 //! `senescope replay --verify`: whether a recording is as it was written, and is said to be the same again.
 
 use std::{
+    io::ErrorKind,
     path::Path,
     sync::{Arc, Mutex, PoisonError},
 };
@@ -237,6 +238,9 @@ impl From<RecordingError> for Failure {
     fn from(error: RecordingError) -> Self {
         let exit = match &error {
             RecordingError::Missing(_) => Exit::NoInput,
+            RecordingError::Read { source, .. } if source.kind() == ErrorKind::NotFound => {
+                Exit::NoInput
+            }
             RecordingError::Read { .. } => Exit::Io,
             _ => Exit::Data,
         };

@@ -68,7 +68,8 @@ pub fn inspect(recording: &Recording) -> Result<Inspection, RecordingError> {
     Ok(found)
 }
 
-fn judge(
+/// What is wrong with the file `name` of `line`'s frame, as a sentence; `None` when its digest is the line's.
+pub(crate) fn judge(
     recording: &Recording,
     line: &FrameLine,
     name: &str,

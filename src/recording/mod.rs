@@ -27,6 +27,7 @@ pub use format::{
     Context, FORMAT, FrameLine, LabelLine, MapDigest, MissingRows, NotKept, RecordingEnd,
     RecordingFailure, RecordingState, RunFile, Skipped,
 };
+pub(crate) use inspect::judge;
 pub use inspect::{Inspection, inspect};
 pub(crate) use name::LOCK_FILE;
 pub use name::{FRAMES_FILE, LABELS_FILE, RUN_FILE, frame_file, run_folder};

@@ -174,6 +174,12 @@ impl<T: DeserializeOwned> Lines<T> {
         }
     }
 
+    /// The file's name.
+    pub fn name(&self) -> String {
+        let name = self.path.file_name().unwrap_or_default();
+        name.to_string_lossy().into_owned()
+    }
+
     /// Bytes that were read.
     pub fn offset(&self) -> u64 {
         self.offset
@@ -198,16 +204,10 @@ impl<T: DeserializeOwned> Lines<T> {
         self.offset += read as u64;
         let whole = self.line.strip_suffix(b"\n");
         let opened = whole.ok_or(LineError::Torn).and_then(line::open);
-        Ok(Some(opened.map_err(|error| {
-            Damage {
-                file: self
-                    .path
-                    .file_name()
-                    .map(|name| name.to_string_lossy().into_owned())
-                    .unwrap_or_default(),
-                number: self.number,
-                error,
-            }
+        Ok(Some(opened.map_err(|error| Damage {
+            file: self.name(),
+            number: self.number,
+            error,
         })))
     }
 }

@@ -10,7 +10,7 @@ mod record;
 mod write;
 mod xml;
 
-pub use read::read_u16_plane;
+pub use read::{OmeFrame, read_ome_frame, read_u16_plane};
 pub use record::FrameRecord;
 pub use write::{OmeImage, write_label_tiff, write_ome_tiff};
 pub(crate) use xml::{OmeChannel, OmeDocument, OmeImageInfo, OmeTiffData};

@@ -9,6 +9,7 @@ use std::{
 use super::truth::Match;
 use crate::{
     cli::{Failure, output::unwritable},
+    csv::quoted,
     domain::Tile,
     stages::infer::Manifest,
     tiles_folder::STRUCTURES,
@@ -173,14 +174,5 @@ impl Npy {
             .and_then(|_| self.file.write_all(&header))
             .and_then(|()| self.file.flush())
             .map_err(|error| unwritable(&self.path, &error))
-    }
-}
-
-/// A CSV field (RFC 4180).
-fn quoted(text: &str) -> String {
-    if text.contains([',', '"', '\n']) {
-        format!("\"{}\"", text.replace('"', "\"\""))
-    } else {
-        text.to_owned()
     }
 }
