@@ -102,6 +102,13 @@ fn serve(settings: &Settings, service: &Service) -> Result<Exit, Failure> {
     runs.all()
 }
 
+/// A thread that stands still cannot be ended from outside: a supervisor starts the program anew, which makes its
+/// recording whole.
+fn give_up(stage: &str) {
+    tracing::error!("{stage} has work and makes no progress; the program gives up");
+    std::process::exit(Exit::Software as i32);
+}
+
 /// One run after the other.
 struct Runs<'a> {
     settings: &'a Settings,
@@ -176,6 +183,7 @@ impl Runs<'_> {
             clock: &*self.service.clock,
             started_utc: Some(jiff::Timestamp::now().to_string()),
             recorded: true,
+            stuck: &give_up,
             skips: &Skips::new(),
         }
         .run(|_| Ok(Vec::new()));

@@ -10,6 +10,8 @@ pub struct Control {
     pub autostart: bool,
     /// The program stays when a run ends by itself or cannot begin, and waits for `start`.
     pub stay: bool,
+    /// When a stage has work and makes no progress for this long, in seconds, the program gives up.
+    pub watchdog_s: u64,
 }
 
 impl Default for Control {
@@ -17,6 +19,7 @@ impl Default for Control {
         Self {
             autostart: true,
             stay: false,
+            watchdog_s: 120,
         }
     }
 }

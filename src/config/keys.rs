@@ -49,6 +49,7 @@ pub const KEYS: &[Key] = &[
     key("record.before", "frames", 0.0, 1000.0),
     key("record.after", "frames", 0.0, 1_000_000.0),
     key("record.reserve_mib", "MiB", 0.0, 1_048_576.0),
+    key("control.watchdog_s", "s", 1.0, 86_400.0),
     key("engine.threads", "threads", 0.0, 256.0),
     key("engine.fail_every", "cells", 0.0, 1000.0),
     key("publish.labels_backlog_mib", "MiB", 1.0, 4096.0),

@@ -118,6 +118,10 @@ pub(crate) fn acquire(
         }
         let sent = match event {
             ReadEvent::Strip(strip) => {
+                let rows_of_strip = u64::from(strip.header.rows);
+                monitor
+                    .rows_sent
+                    .fetch_add(rows_of_strip, Ordering::Relaxed);
                 flush(&mut pending, rows) && rows.send(Rows::Strip(strip)).is_ok()
             }
             ReadEvent::Gap(gap) => {

@@ -7,7 +7,7 @@ use senescope_hal::{Clock, HalError, ScanActual, ScanRequest, Session};
 
 use super::{
     BoardReport, Cause, Monitor, PublishSink, RecordSink, Run, Sink, SinkError, Skips, Unfit,
-    acquire, analyse::Stages, machine, mebibytes,
+    acquire, analyse::Stages, machine, mebibytes, watchdog::Watchdog,
 };
 use crate::{
     config::{self, Settings},
@@ -20,7 +20,7 @@ use crate::{
     },
 };
 
-/// Time between two `stat` messages.
+/// Time between two `stat` messages, and two looks at the stages.
 const STAT_SPAN: Duration = Duration::from_secs(1);
 
 /// Everything that a run needs.
@@ -43,6 +43,8 @@ pub struct Execution<'a> {
     pub started_utc: Option<String>,
     /// Whether the run is recorded when the settings say so: a replay is not.
     pub recorded: bool,
+    /// Is told which stage has made no progress for longer than `control.watchdog_s`, every second that it does not.
+    pub stuck: &'a (dyn Fn(&str) + Sync),
     /// Cells that are not given to the networks, because they were not when the frames were acquired.
     pub skips: &'a Skips,
 }
@@ -150,7 +152,18 @@ impl Execution<'_> {
         let (mut report, mut cause) = std::thread::scope(|scope| {
             let outbox = self.outbox;
             let watched = &monitor;
-            scope.spawn(move || Self::tell_every_second(outbox, watched, tiles_limit, &ended));
+            let (clock, stuck) = (self.clock, self.stuck);
+            let mut dog = Watchdog::new(Duration::from_secs(self.settings.control.watchdog_s));
+            scope.spawn(move || {
+                every_second(&ended, || {
+                    if let Some(stage) = dog.look(clock.now(), &watched.stages()) {
+                        stuck(stage);
+                    }
+                    if let Err(error) = outbox.stat(stat(watched, tiles_limit)) {
+                        tracing::error!(%error, "a stat message is lost");
+                    }
+                });
+            });
             let ended = Run {
                 session: self.session,
                 scan: &scan,
@@ -223,24 +236,15 @@ impl Execution<'_> {
             started_utc: self.started_utc.clone(),
         }
     }
+}
 
-    /// Publishes counters every second until `ended` is closed.
-    fn tell_every_second(
-        outbox: &Outbox,
-        monitor: &Monitor,
-        tiles_limit: usize,
-        ended: &Receiver<()>,
-    ) {
-        let ticks = tick(STAT_SPAN);
-        loop {
-            select! {
-                recv(ended) -> _ => return,
-                recv(ticks) -> _ => {
-                    if let Err(error) = outbox.stat(stat(monitor, tiles_limit)) {
-                        tracing::error!(%error, "a stat message is lost");
-                    }
-                }
-            }
+/// Does something every second until `ended` is closed.
+fn every_second(ended: &Receiver<()>, mut what: impl FnMut()) {
+    let ticks = tick(STAT_SPAN);
+    loop {
+        select! {
+            recv(ended) -> _ => return,
+            recv(ticks) -> _ => what(),
         }
     }
 }

@@ -21,6 +21,7 @@ mod queue;
 mod record_sink;
 mod sink;
 mod tiles;
+mod watchdog;
 
 use std::{
     panic::{self, AssertUnwindSafe},

@@ -10,7 +10,7 @@ use std::{
 
 use senescope_hal::{Session, serial::ClockFit};
 
-use super::queue::Fill;
+use super::{queue::Fill, watchdog::Seen};
 use crate::{
     stages::{publish::Depth, record::Watch},
     telemetry::{Edge, EdgeCounts, FrameQuality, Latencies, LatencyReport},
@@ -43,6 +43,8 @@ impl BoardReport {
 pub struct Monitor {
     /// Rows of strips, from the board to the frame.
     pub(crate) rows: Edge,
+    /// Rows of strips that were sent to the analysis.
+    pub(crate) rows_sent: AtomicU64,
     pub(crate) tiles: Arc<Edge>,
     pub(crate) tiles_fill: Arc<Fill>,
     pub(crate) verdicts: Edge,
@@ -63,6 +65,7 @@ impl Default for Monitor {
     fn default() -> Self {
         Self {
             rows: Edge::new("rows"),
+            rows_sent: AtomicU64::new(0),
             tiles: Arc::new(Edge::new("tiles")),
             tiles_fill: Arc::default(),
             verdicts: Edge::new("verdicts"),
@@ -85,6 +88,28 @@ impl Monitor {
             .map(Edge::counts)
             .chain(recorded.into_iter().flatten())
             .collect()
+    }
+
+    /// The stages as a watchdog sees them, in the order of the journey.
+    pub(crate) fn stages(&self) -> Vec<Seen> {
+        let rows = self.rows.counts();
+        let (tiles, verdicts) = (self.tiles.counts(), self.verdicts.counts());
+        let recorded = self.recording.as_ref().map(Watch::progress);
+        let (given, written) = recorded.unwrap_or_default();
+        let seen = |stage, busy, done| Seen { stage, busy, done };
+        vec![
+            seen(
+                "the analysis",
+                self.rows_sent.load(Ordering::Relaxed) > rows.entered,
+                rows.entered,
+            ),
+            seen(
+                "the networks, or what takes their results",
+                tiles.inside() > 0 || tiles.left > verdicts.entered,
+                verdicts.entered,
+            ),
+            seen("the recorder", given > written, written),
+        ]
     }
 
     /// How full the queue of tiles is.

@@ -19,6 +19,7 @@ pub mod line;
 mod name;
 mod reader;
 mod recover;
+mod since;
 mod verify;
 mod write;
 
@@ -33,5 +34,6 @@ pub(crate) use name::LOCK_FILE;
 pub use name::{FRAMES_FILE, LABELS_FILE, RUN_FILE, frame_file, run_folder};
 pub use reader::{Damage, Lines, Recording, RecordingError};
 pub use recover::{Recovered, recover};
+pub use since::labels_since;
 pub use verify::{Verdict, Verifier};
 pub(crate) use write::{sync_folder, write_run};

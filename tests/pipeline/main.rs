@@ -11,3 +11,4 @@ mod determinism;
 mod draining;
 mod quality;
 mod support;
+mod watchdog;

@@ -249,6 +249,20 @@ pub(crate) fn run_into(
     stop: &Stop,
     sink: Box<dyn Sink>,
 ) -> RunEnd {
+    run_watched(board, settings, outbox, stop, sink, &|stage| {
+        panic!("{stage} is stuck")
+    })
+}
+
+/// The same, with somebody who is told of a stage that is stuck.
+pub(crate) fn run_watched(
+    board: CutBoard,
+    settings: &Settings,
+    outbox: &Outbox,
+    stop: &Stop,
+    sink: Box<dyn Sink>,
+    stuck: &(dyn Fn(&str) + Sync),
+) -> RunEnd {
     let mut session = Session::new(Box::new(board), Arc::new(SystemClock), 64 << 20);
     Execution {
         session: &mut session,
@@ -260,6 +274,7 @@ pub(crate) fn run_into(
         clock: &SystemClock,
         started_utc: None,
         recorded: true,
+        stuck,
         skips: &Skips::new(),
     }
     .run(|_| Ok(vec![sink]))

@@ -25,7 +25,7 @@ use std::{
     fs::File,
     io,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, atomic::Ordering},
     thread::{self, JoinHandle},
 };
 
@@ -345,6 +345,12 @@ impl Watch {
     /// Counters: frames and labels.
     pub fn edges(&self) -> [EdgeCounts; 2] {
         self.state.edges()
+    }
+
+    /// Entries that were given to the writer, and those that it is done with.
+    pub(crate) fn progress(&self) -> (u64, u64) {
+        let written = self.state.written.load(Ordering::Relaxed);
+        (self.state.given.load(Ordering::Relaxed), written)
     }
 
     /// For subscribers.

@@ -41,6 +41,9 @@ pub struct RecordingReport {
 pub(super) struct State {
     pub(super) frames: Edge,
     pub(super) labels: Edge,
+    /// Entries that were given to the writer, and those that it is done with.
+    pub(super) given: AtomicU64,
+    pub(super) written: AtomicU64,
     /// Frames that are on the disk with all that belongs to them; all of them when nobody waits for the disk.
     pub(super) durable: AtomicU64,
     failure: OnceLock<Failure>,
@@ -52,6 +55,8 @@ impl Default for State {
         Self {
             frames: Edge::new("recorded_frames"),
             labels: Edge::new("recorded_labels"),
+            given: AtomicU64::new(0),
+            written: AtomicU64::new(0),
             durable: AtomicU64::new(0),
             failure: OnceLock::new(),
             told: Mutex::default(),

@@ -1,6 +1,9 @@
 //! Where the frames are taken: at the analysis, as they were acquired.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TrySendError};
 use senescope_hal::Pacing;
@@ -63,6 +66,8 @@ impl Way {
         };
         if gone {
             self.gone();
+        } else {
+            self.state.given.fetch_add(1, Ordering::Relaxed);
         }
         !gone
     }

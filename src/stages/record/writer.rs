@@ -130,6 +130,7 @@ impl Writer {
                 self.state.fail(reason, detail);
                 self.give_up();
             }
+            self.state.written.fetch_add(1, Ordering::Relaxed);
         }
         if self.state.failure().is_none()
             && let Err(Problem(reason, detail)) = self.finish()
