@@ -76,6 +76,25 @@ fn the_script_in_the_readme_is_the_one_that_is_tested() {
     assert!(read("README.md").contains(&format!("```python\n{script}```")));
 }
 
+/// `path` or `path::name` in the table of promises: the file is there, and says the name.
+#[test]
+fn every_promise_names_a_test_that_is_there() {
+    let promises = read("PROMISES.md");
+    let mut names = 0;
+    for row in promises.lines().filter(|line| line.starts_with("| ")) {
+        let test = row.trim_end_matches(" |").rsplit(" | ").next().unwrap();
+        for reference in test.split('`').skip(1).step_by(2) {
+            let (path, name) = reference.split_once("::").unwrap_or((reference, ""));
+            let text = read(path);
+            let wanted = [format!("fn {name}("), format!("def {name}(")];
+            let there = name.is_empty() || wanted.iter().any(|wanted| text.contains(wanted));
+            assert!(there, "{path} has no {name}");
+            names += 1;
+        }
+    }
+    assert!(names > 30, "only {names} tests are named");
+}
+
 /// One owner each: a replacement of the library is a change of one file (or of one folder behind it).
 #[test]
 fn a_library_has_one_owner() {
