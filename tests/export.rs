@@ -113,6 +113,8 @@ impl Fixture {
             frame,
             field: 0,
             file: kept.then(|| frame_file(frame)),
+            maps: None,
+            maps_sha256: None,
             sha256: kept.then(|| digest(&file)),
             not_kept: (!kept).then_some(NotKept::NotAnEvent),
             ticks_first_row: Some(frame * 500),

@@ -25,7 +25,7 @@ const PRINTED: usize = 50;
 /// Coordinates are pixels of the frame's image; polygons go along the edges of pixels, and pixel (0, 0) spans 0 to 1.
 ///
 /// ome-zarr: the frames that were kept, and label images of cells (number plus 1) and classes, as OME-Zarr 0.5 (Zarr 3),
-/// axes TCZYX, a frame each T. A recording has no maps, but their digests.
+/// axes TCZYX, a frame each T; and an image of the maps, when they were recorded (record.maps).
 ///
 /// A damaged line, as a killed program leaves it at the end, is told on standard error and counted, and the rest is
 /// exported with exit code 0; with --strict nothing is written then and the exit code is 65. It is also 65 when nothing

@@ -10,13 +10,14 @@
 //! at a time, however long the recording is. A damaged line is told and counted, and the rest is exported. The output
 //! has a temporary name until it is whole; the recording is never written.
 //!
-//! Not done here: maps, of which a recording keeps digests only.
+//! Maps are in the image of OME-Zarr when they were recorded.
 
 mod classes;
 pub mod columns;
 mod error;
 mod form;
 pub mod geojson;
+mod maps;
 mod ome_metadata;
 pub mod ome_zarr;
 mod outline;

@@ -89,6 +89,29 @@ pub(super) fn image(run: &RunFile, ranges: &[[u16; 2]], kept: &[Kept]) -> Value 
     })
 }
 
+/// Of the image with the maps.
+pub(super) fn maps(run: &RunFile) -> Value {
+    json!({
+        "ome": {
+            "version": VERSION,
+            "multiscales": [multiscale("Grad-CAM", run)],
+            "omero": {
+                "channels": [{
+                    "label": "Grad-CAM",
+                    "color": "FF0000",
+                    "active": true,
+                    "coefficient": 1,
+                    "family": "linear",
+                    "inverted": false,
+                    "window": {"min": 0.0, "max": 1.0, "start": 0.0, "end": 1.0},
+                }],
+                "rdefs": {"defaultT": 0, "defaultZ": 0, "model": "color"},
+            },
+        },
+        "senescope": {"samples": "where the class of each cell was decided, in [0, 1]; 0 where no map is"},
+    })
+}
+
 /// Of the group of the label images.
 pub(super) fn labels() -> Value {
     json!({"ome": {"version": VERSION, "labels": ["cells", "classes"]}})

@@ -10,7 +10,10 @@
 //! | `cells` | number of the cell in its frame **plus 1**; 0 where no cell is |
 //! | `classes` | 1 senescent, 2 proliferating, 3 uncertain, 4 atypical; 0 where no cell is |
 //!
-//! Memory: one frame. Not done: pyramids (frames are small), and maps, of which a recording keeps digests only.
+//! When maps were recorded there is a second image, `maps`, of the same scale: the ensemble's map of each cell at its place,
+//! float32 in [0, 1], of the class that was decided; the larger value where two overlap.
+//!
+//! Memory: one frame. Not done: pyramids (frames are small), and the maps of single members.
 
 use std::{
     collections::HashMap,
@@ -21,12 +24,16 @@ use senescope_hal::ome::{OmeFrame, read_ome_frame};
 
 use super::{
     ExportError, Report, classes,
+    maps::MapPlane,
     ome_metadata::{self, Kept},
     outline::Region,
     walk::{Exporter, FrameHead},
     zarr::{Array, write_group},
 };
-use crate::recording::{LabelLine, Recording, judge};
+use crate::{
+    domain::HeatmapSource,
+    recording::{LabelLine, Recording, judge, judge_maps, read_maps},
+};
 
 /// An image that is being written.
 pub(super) struct OmeZarr {
@@ -37,6 +44,9 @@ pub(super) struct OmeZarr {
     image: Array,
     cells: Array,
     classes: Array,
+    maps: Array,
+    /// A frame has maps.
+    has_maps: bool,
     kept: Vec<Kept>,
     /// How each channel is shown, by the first frame: least and largest counts.
     ranges: Vec<[u16; 2]>,
@@ -62,12 +72,51 @@ impl OmeZarr {
             image: array("0", scan.channels.len()),
             cells: array("labels/cells/0", 1),
             classes: array("labels/classes/0", 1),
+            maps: array("maps/0", 1),
+            has_maps: false,
             recording: recording.clone(),
             out: out.to_owned(),
             kept: Vec::new(),
             ranges: Vec::new(),
             frame: None,
         }
+    }
+
+    /// The maps of the frame, when they were recorded.
+    fn write_maps(
+        &mut self,
+        t: usize,
+        frame: &FrameHead,
+        report: &mut Report,
+    ) -> Result<(), ExportError> {
+        let Some((line, name)) = frame
+            .line
+            .as_ref()
+            .and_then(|line| Some((line, line.maps.as_ref()?)))
+        else {
+            return Ok(());
+        };
+        let number = frame.frame;
+        if let Some(problem) = judge_maps(&self.recording, line)? {
+            report.left_out(problem);
+            return Ok(());
+        }
+        let maps = match read_maps(&self.recording.folder().join(name)) {
+            Ok(maps) => maps,
+            Err(error) => {
+                report.left_out(format!("frame {number}: {name}: {error}"));
+                return Ok(());
+            }
+        };
+        let mut plane = MapPlane::new(self.size);
+        for (page, values) in maps
+            .iter()
+            .filter(|(page, _)| page.member == HeatmapSource::Mean.as_str())
+        {
+            plane.paint(page, values);
+        }
+        self.has_maps = true;
+        self.maps.write_plane(t, 0, plane.samples())
     }
 
     /// The frame's counts, or why there are none, as a sentence.
@@ -161,13 +210,14 @@ impl Exporter for OmeZarr {
         Ok(())
     }
 
-    fn end(&mut self, _: &FrameHead, report: &mut Report) -> Result<(), ExportError> {
+    fn end(&mut self, frame: &FrameHead, report: &mut Report) -> Result<(), ExportError> {
         let Some(planes) = self.frame.take() else {
             return Ok(());
         };
         let t = self.kept.len().saturating_sub(1);
         self.cells.write_plane(t, 0, &planes.cells)?;
         self.classes.write_plane(t, 0, &planes.classes)?;
+        self.write_maps(t, frame, report)?;
         report.frames += 1;
         Ok(())
     }
@@ -181,6 +231,10 @@ impl Exporter for OmeZarr {
         self.cells.close::<u32>(frames)?;
         self.classes.close::<u8>(frames)?;
         let run = self.recording.run();
+        if self.has_maps {
+            self.maps.close::<f32>(frames)?;
+            write_group(&self.out.join("maps"), &ome_metadata::maps(run))?;
+        }
         let labels = self.out.join("labels");
         write_group(
             &self.out,

@@ -23,7 +23,7 @@ const LEVEL: u32 = 3;
 /// Describes a group or an array.
 pub(super) const METADATA: &str = "zarr.json";
 
-/// A sample of an array: an unsigned integer.
+/// A sample of an array.
 pub(super) trait Sample: Copy + Default + PartialEq {
     /// Its type as Zarr names it.
     const NAME: &str;
@@ -44,6 +44,7 @@ macro_rules! sample {
 sample!(u8, "uint8");
 sample!(u16, "uint16");
 sample!(u32, "uint32");
+sample!(f32, "float32");
 
 /// Makes the folder of a group; `attributes` are those of its metadata.
 pub(super) fn write_group(folder: &Path, attributes: &Value) -> Result<(), ExportError> {

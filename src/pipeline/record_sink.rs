@@ -8,7 +8,7 @@ use crate::{
     },
     digest::sha256_hex,
     domain::Heatmap,
-    recording::{FrameLine, LabelLine, MapDigest},
+    recording::{FrameLine, LabelLine, MapDigest, MapPage},
     stages::{assemble::FrameBuffer, record::LabelTap},
 };
 
@@ -34,7 +34,11 @@ impl RecordSink {
 impl Sink for RecordSink {
     fn cell(&mut self, classified: &Classified) -> Result<(), SinkError> {
         let label = label_line(classified, self.pixel_size_um);
-        let taken = self.tap.label(label);
+        let taken = self.tap.label(label, || {
+            let maps = classified.maps.iter();
+            maps.map(|map| (page(classified, map), map.values.clone()))
+                .collect()
+        });
         self.judge(taken);
         Ok(())
     }
@@ -46,6 +50,8 @@ impl Sink for RecordSink {
             field: end.field,
             file: None,
             sha256: None,
+            maps: None,
+            maps_sha256: None,
             not_kept: None,
             ticks_first_row: None,
             cells: end.cells,
@@ -67,6 +73,17 @@ pub(crate) fn label_line(classified: &Classified, pixel_size_um: f64) -> LabelLi
         t_acq_ns: Some(classified.stamps.received),
         label: label_message(classified, pixel_size_um),
         maps: classified.maps.iter().map(digest).collect(),
+    }
+}
+
+fn page(classified: &Classified, map: &Heatmap) -> MapPage {
+    let window = classified.window;
+    MapPage {
+        cell: classified.cell.id,
+        member: map.source.as_str().to_owned(),
+        class: map.class.clone(),
+        bbox: [window.x, window.y, window.size, window.size],
+        range: [map.range.0, map.range.1],
     }
 }
 

@@ -132,6 +132,12 @@ pub struct FrameLine {
     pub file: Option<String>,
     /// SHA-256 of that file.
     pub sha256: Option<String>,
+    /// Name of the file with the maps of its cells; null when they are not recorded, or there are none.
+    #[serde(default)]
+    pub maps: Option<String>,
+    /// SHA-256 of that file.
+    #[serde(default)]
+    pub maps_sha256: Option<String>,
     /// Why it has no file.
     pub not_kept: Option<NotKept>,
     /// Device time at its first sample in ticks; null when the first row is missing.
@@ -157,6 +163,21 @@ pub struct MapDigest {
     pub class: String,
     /// SHA-256 of its samples: float32, little-endian, row by row.
     pub sha256: String,
+}
+
+/// A page of a file of maps, in the page's description: what its samples are.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct MapPage {
+    /// Number of the cell in its frame.
+    pub cell: u32,
+    /// Whose it is: `mean`, `spread`, or a member's name.
+    pub member: String,
+    /// The class that it explains.
+    pub class: String,
+    /// x, y, width, height of the map in full-resolution pixels; may reach beyond the frame.
+    pub bbox: [f64; 4],
+    /// Minimum and maximum of the map before it was scaled to [0, 1]; of a spread, those of its samples.
+    pub range: [f32; 2],
 }
 
 /// A line of `labels.ndjson`.

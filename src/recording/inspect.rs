@@ -44,7 +44,10 @@ pub fn inspect(recording: &Recording) -> Result<Inspection, RecordingError> {
         let Some(name) = &line.file else { continue };
         listed.insert(name.clone());
         match judge(recording, &line, name)? {
-            None => found.frames.push(line),
+            None => {
+                found.problems.extend(judge_maps(recording, &line)?);
+                found.frames.push(line);
+            }
             Some(problem) => found.problems.push(problem),
         }
     }
@@ -68,28 +71,45 @@ pub fn inspect(recording: &Recording) -> Result<Inspection, RecordingError> {
     Ok(found)
 }
 
-/// What is wrong with the file `name` of `line`'s frame, as a sentence; `None` when its digest is the line's.
+/// What is wrong with the file of `line`'s frame, which is called `name`, as a sentence; `None` when its digest is the
+/// line's.
 pub(crate) fn judge(
     recording: &Recording,
     line: &FrameLine,
     name: &str,
 ) -> Result<Option<String>, RecordingError> {
+    judge_file(recording, line.frame, name, line.sha256.as_deref())
+}
+
+/// The same of the file with the maps of its cells, when there is one.
+pub(crate) fn judge_maps(
+    recording: &Recording,
+    line: &FrameLine,
+) -> Result<Option<String>, RecordingError> {
+    match &line.maps {
+        Some(name) => judge_file(recording, line.frame, name, line.maps_sha256.as_deref()),
+        None => Ok(None),
+    }
+}
+
+fn judge_file(
+    recording: &Recording,
+    frame: u64,
+    name: &str,
+    sha256: Option<&str>,
+) -> Result<Option<String>, RecordingError> {
     // A name that leads elsewhere is not one that a recorder wrote.
     if name.contains(['/', '\\']) {
-        return Ok(Some(format!(
-            "frame {}: {name:?} is no file name",
-            line.frame
-        )));
+        return Ok(Some(format!("frame {frame}: {name:?} is no file name")));
     }
     let path = recording.folder().join(name);
     match sha256_of_file(&path) {
-        Ok(digest) if Some(hex(&digest)) == line.sha256 => Ok(None),
+        Ok(digest) if Some(hex(&digest).as_str()) == sha256 => Ok(None),
         Ok(_) => Ok(Some(format!(
-            "frame {}: {name} is not the file that was recorded: its digest differs",
-            line.frame
+            "frame {frame}: {name} is not the file that was recorded: its digest differs"
         ))),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            Ok(Some(format!("frame {}: {name} is missing", line.frame)))
+            Ok(Some(format!("frame {frame}: {name} is missing")))
         }
         Err(source) => Err(RecordingError::Read { path, source }),
     }

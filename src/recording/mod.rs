@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `run.json` | [`RunFile`]: the run's start and end message, the effective settings, how the recording ended |
 //! | `frame-00000000.ome.tif` | one OME-TIFF a frame: counts as acquired, before every correction; odd rows turned round |
+//! | `maps-00000000.tif` | when asked for: the maps of its cells, a page a map: float32, told by a [`MapPage`] |
 //! | `frames.ndjson` | [`FrameLine`]: one line a frame, in order, also of frames without a file |
 //! | `labels.ndjson` | [`LabelLine`]: one line a label, in the order in which they were published |
 //!
@@ -16,6 +17,7 @@ mod compare;
 mod format;
 mod inspect;
 pub mod line;
+mod maps;
 mod name;
 mod reader;
 mod recover;
@@ -25,13 +27,15 @@ mod write;
 
 pub use compare::{differences, setting_differences};
 pub use format::{
-    Context, FORMAT, FrameLine, LabelLine, MapDigest, MissingRows, NotKept, RecordingEnd,
+    Context, FORMAT, FrameLine, LabelLine, MapDigest, MapPage, MissingRows, NotKept, RecordingEnd,
     RecordingFailure, RecordingState, RunFile, Skipped,
 };
-pub(crate) use inspect::judge;
 pub use inspect::{Inspection, inspect};
+pub(crate) use inspect::{judge, judge_maps};
+pub(crate) use maps::write_maps;
+pub use maps::{MapsError, read_maps};
 pub(crate) use name::LOCK_FILE;
-pub use name::{FRAMES_FILE, LABELS_FILE, RUN_FILE, frame_file, run_folder};
+pub use name::{FRAMES_FILE, LABELS_FILE, RUN_FILE, frame_file, maps_file, run_folder};
 pub use reader::{Damage, Lines, Recording, RecordingError};
 pub use recover::{Recovered, recover};
 pub use since::labels_since;

@@ -17,6 +17,11 @@ pub fn frame_file(frame: u64) -> String {
     format!("frame-{frame:08}.ome.tif")
 }
 
+/// The file of the maps of a frame.
+pub fn maps_file(frame: u64) -> String {
+    format!("maps-{frame:08}.tif")
+}
+
 /// The folder of a run that began at `started_utc` (RFC 3339): names sort by time, and every run has its own.
 pub fn run_folder(started_utc: Option<&str>, run: RunId) -> String {
     let time: String = started_utc

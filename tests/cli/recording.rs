@@ -5,8 +5,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use senescope::recording::{FrameLine, LabelLine, RecordingState, RunFile, line};
+use senescope::recording::{FrameLine, LabelLine, RecordingState, RunFile, line, read_maps};
 use serde::{Serialize, de::DeserializeOwned};
+use sha2::{Digest, Sha256};
 
 use crate::support::{Ended, SIZE, endpoints, folder, run, text};
 
@@ -113,11 +114,39 @@ fn differs(recording: &Path, more: &[&str], words: &[&str]) {
     }
 }
 
+/// Every label has its map, in the file of its frame, with the digest that its line has.
+fn maps_are_those_of_the_labels(recording: &Path) {
+    let labels: Vec<LabelLine> = lines(recording, "labels.ndjson");
+    for frame in lines::<FrameLine>(recording, "frames.ndjson") {
+        let maps = read_maps(&recording.join(frame.maps.unwrap())).unwrap();
+        let of_frame = labels
+            .iter()
+            .filter(|label| label.label.frame == frame.frame);
+        let wanted =
+            of_frame.flat_map(|label| label.maps.iter().map(|map| (label.label.cell, map)));
+        let wanted: Vec<_> = wanted.collect();
+        assert_eq!(maps.len(), wanted.len());
+        for ((page, values), (cell, digest)) in maps.iter().zip(wanted) {
+            assert_eq!((page.cell, &page.member), (cell, &digest.member));
+            let bytes: Vec<u8> = values
+                .iter()
+                .flat_map(|value| value.to_le_bytes())
+                .collect();
+            let found: String = Sha256::digest(&bytes)
+                .iter()
+                .map(|byte| format!("{byte:02x}"))
+                .collect();
+            assert_eq!(found, digest.sha256);
+        }
+    }
+}
+
 #[test]
 fn a_recording_is_said_again_and_every_change_is_named() {
     let home = folder();
-    let recording = record(home.path(), &[]);
+    let recording = record(home.path(), &["record.maps=true"]);
     let (frames, labels) = is_equal(&recording);
+    maps_are_those_of_the_labels(&recording);
     let run_file = account(&recording);
     assert_eq!(run_file.state, RecordingState::Complete);
     let told = run_file.recording.unwrap();
@@ -153,6 +182,17 @@ fn a_recording_is_said_again_and_every_change_is_named() {
         &flipped,
         &[],
         &["frame 1", "frame-00000001.ome.tif", "digest differs"],
+    );
+
+    let file = flipped.join("maps-00000000.tif");
+    let mut bytes = fs::read(&file).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 4;
+    fs::write(&file, bytes).unwrap();
+    differs(
+        &flipped,
+        &[],
+        &["frame 0: maps-00000000.tif", "digest differs"],
     );
 
     let removed = copy("removed");

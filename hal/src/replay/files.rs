@@ -1,7 +1,7 @@
 //! The files of a source: found from the paths that a person gave, each opened once.
 //!
 //! A folder stands for its TIFF files in the order of their names. Files named `truth-*` are masks that
-//! the simulator writes beside its frames; they are left out.
+//! the simulator writes beside its frames, and `maps-*` are maps of a recording; they are left out.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -212,7 +212,8 @@ fn is_tiff(path: &Path) -> bool {
     let tiff = [".tif", ".tiff", ".btf", ".tf8"]
         .iter()
         .any(|end| name.ends_with(end));
-    tiff && !name.starts_with("truth-") && !name.starts_with('.') && path.is_file()
+    let beside = name.starts_with("truth-") || name.starts_with("maps-");
+    tiff && !beside && !name.starts_with('.') && path.is_file()
 }
 
 /// The first few folders in `path` that have TIFF files, as they would be typed.

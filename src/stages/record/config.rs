@@ -40,6 +40,8 @@ pub struct Record {
     pub before: u32,
     /// Frames that are kept after one with an event.
     pub after: u32,
+    /// The maps of the cells of kept frames are kept too: 64 KiB a map of 128 × 128.
+    pub maps: bool,
     /// What happens when the disk is full or too slow.
     pub on_failure: OnFailure,
     /// Space on the disk that is left free, in MiB.
@@ -54,6 +56,7 @@ impl Default for Record {
             frames: Keep::All,
             before: 2,
             after: 2,
+            maps: false,
             on_failure: OnFailure::Continue,
             reserve_mib: 64,
         }

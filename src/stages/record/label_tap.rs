@@ -1,11 +1,13 @@
 //! Where the labels are taken: at the emitter, as they were published.
 
+use ndarray::Array2;
+
 use super::{
     OnFailure,
     tap::{Entry, Way},
 };
 use crate::{
-    recording::{FrameLine, LabelLine},
+    recording::{FrameLine, LabelLine, MapPage},
     telemetry::Discard,
 };
 
@@ -14,17 +16,23 @@ use crate::{
 pub struct LabelTap {
     pub(super) way: Way,
     pub(super) on_failure: OnFailure,
+    pub(super) wants_maps: bool,
 }
 
 impl LabelTap {
-    /// Takes a label.
+    /// Takes a label. `maps` gives the maps of its cell, when they are recorded.
     ///
     /// # Errors
     /// Why the run must stop: the recording has failed, and runs are not to go on without.
-    pub fn label(&self, label: LabelLine) -> Result<(), String> {
+    pub fn label(
+        &self,
+        label: LabelLine,
+        maps: impl FnOnce() -> Vec<(MapPage, Array2<f32>)>,
+    ) -> Result<(), String> {
         let edge = &self.way.state.labels;
         edge.enter(1);
-        if !self.way.give(Entry::Label(Box::new(label))) {
+        let maps = if self.wants_maps { maps() } else { Vec::new() };
+        if !self.way.give(Entry::Label(Box::new(label), maps)) {
             edge.discard(Discard::RecordingEnded, 1);
         }
         self.judge()

@@ -47,8 +47,9 @@ pub use tap::FrameTap;
 use tap::{Room, Way};
 use writer::{Parts, Writer};
 
-/// Labels and ends of frames that may wait for the disk.
+/// Labels and ends of frames that may wait for the disk; fewer when each label has its maps.
 const ENTRIES_WAITING: usize = 4096;
+const ENTRIES_WITH_MAPS_WAITING: usize = 256;
 /// Frames that find room at once, of a run whose length is not known.
 const LEAST_FRAMES: u64 = 16;
 /// What the labels of a frame take on the disk, roughly: thirty cells.
@@ -191,7 +192,11 @@ impl<'a> Prepared<'a> {
         let lock = files::create(&folder).map_err(failed)?;
         write_run(&folder, &account).map_err(failed)?;
         let state = Arc::new(State::default());
-        let (to_writer, entries) = bounded(ENTRIES_WAITING);
+        let (to_writer, entries) = bounded(if plan.settings.maps {
+            ENTRIES_WITH_MAPS_WAITING
+        } else {
+            ENTRIES_WAITING
+        });
         let (give_room, free) = bounded(rooms);
         for _ in 0..rooms {
             // There is a place for each.
@@ -225,6 +230,7 @@ impl<'a> Prepared<'a> {
             _lock: lock,
             account,
             on_failure: plan.settings.on_failure,
+            wants_maps: plan.settings.maps,
         })
     }
 }
@@ -239,6 +245,7 @@ pub struct Recorder {
     _lock: File,
     account: RunFile,
     on_failure: OnFailure,
+    wants_maps: bool,
 }
 
 impl Recorder {
@@ -255,6 +262,7 @@ impl Recorder {
         LabelTap {
             way: self.way.clone(),
             on_failure: self.on_failure,
+            wants_maps: self.wants_maps,
         }
     }
 

@@ -6,11 +6,12 @@ use std::{
 };
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TrySendError};
+use ndarray::Array2;
 use senescope_hal::Pacing;
 
 use super::state::State;
 use crate::{
-    recording::{MissingRows, RecordingFailure},
+    recording::{FrameLine, LabelLine, MapPage, MissingRows, RecordingFailure},
     stages::assemble::FrameBuffer,
     telemetry::Discard,
 };
@@ -20,6 +21,9 @@ const LOOK_SPAN: Duration = Duration::from_millis(100);
 
 /// Room for one frame; its memory is taken when it is used for the first time.
 pub(super) type Room = Option<Box<FrameBuffer>>;
+
+/// A map of a cell: what it is, and its samples, rows × columns.
+pub(super) type CellMap = (MapPage, Array2<f32>);
 
 /// A frame on its way to the disk.
 #[derive(Debug)]
@@ -33,10 +37,10 @@ pub(super) struct RawFrame {
 pub(super) enum Entry {
     /// All rows of a frame have come or are missing.
     Frame(RawFrame),
-    /// A cell has its label.
-    Label(Box<crate::recording::LabelLine>),
+    /// A cell has its label, and its maps when they are wanted.
+    Label(Box<LabelLine>, Vec<CellMap>),
     /// All cells of a frame are decided: its line, but for what the writer knows.
-    End(Box<crate::recording::FrameLine>),
+    End(Box<FrameLine>),
 }
 
 /// The way to the writer: what a live board gives must find room at once, or the recording has failed.

@@ -19,14 +19,14 @@ use super::{
     files::{self, Lines},
     selection::{Decided, Selection},
     state::State,
-    tap::{Entry, RawFrame, Room},
+    tap::{CellMap, Entry, RawFrame, Room},
 };
 use crate::{
     digest::{hex, sha256_of_file},
     domain::Label,
     recording::{
         FRAMES_FILE, FrameLine, LABELS_FILE, LabelLine, NotKept, RecordingEnd, RecordingFailure,
-        RecordingState, RunFile, frame_file, line, sync_folder, write_run,
+        RecordingState, RunFile, frame_file, line, maps_file, sync_folder, write_maps, write_run,
     },
     stages::assemble::FrameBuffer,
     telemetry::Discard,
@@ -56,6 +56,7 @@ impl Problem {
 /// A frame whose cells are decided.
 struct Held {
     raw: RawFrame,
+    maps: Vec<CellMap>,
     line: FrameLine,
 }
 
@@ -77,6 +78,8 @@ pub(super) struct Writer {
     open: BTreeMap<u64, RawFrame>,
     /// Labels that are written and perhaps not yet on the disk.
     open_labels: u64,
+    /// Maps of the frame whose cells are being decided.
+    maps: Vec<CellMap>,
     event: bool,
     failed: bool,
 }
@@ -115,6 +118,7 @@ impl Writer {
             account: parts.account,
             open: BTreeMap::new(),
             open_labels: 0,
+            maps: Vec::new(),
             event: false,
             failed: false,
         })
@@ -148,7 +152,10 @@ impl Writer {
                 self.open.insert(raw.image.frame(), raw);
                 Ok(())
             }
-            Entry::Label(label) => self.label(&label),
+            Entry::Label(label, maps) => {
+                self.maps.extend(maps);
+                self.label(&label)
+            }
             Entry::End(line) => self.end(*line),
         }
     }
@@ -162,11 +169,12 @@ impl Writer {
     /// All cells of a frame are decided.
     fn end(&mut self, line: FrameLine) -> Result<(), Problem> {
         let event = std::mem::take(&mut self.event);
+        let maps = std::mem::take(&mut self.maps);
         let Some(raw) = self.open.remove(&line.frame) else {
             let detail = format!("frame {} ended before it was taken", line.frame);
             return Err(Problem(RecordingFailure::Defect, detail));
         };
-        let decided = self.selection.push(Held { raw, line }, event);
+        let decided = self.selection.push(Held { raw, maps, line }, event);
         self.settle(decided)
     }
 
@@ -181,9 +189,9 @@ impl Writer {
         for decided in decided {
             let keep = matches!(decided, Decided::Keep(_));
             let (Decided::Keep(held) | Decided::Drop(held)) = decided;
-            let Held { raw, line } = held;
+            let Held { raw, maps, line } = held;
             if settled.is_ok() {
-                settled = self.frame(&raw, line, keep);
+                settled = self.frame(&raw, &maps, line, keep);
             }
             if settled.is_err() {
                 self.state.discard_frame(Discard::RecordingEnded);
@@ -194,7 +202,13 @@ impl Writer {
     }
 
     /// Once this was done the frame is on the disk.
-    fn frame(&mut self, raw: &RawFrame, mut line: FrameLine, keep: bool) -> Result<(), Problem> {
+    fn frame(
+        &mut self,
+        raw: &RawFrame,
+        maps: &[CellMap],
+        mut line: FrameLine,
+        keep: bool,
+    ) -> Result<(), Problem> {
         let image = &raw.image;
         let empty = (0..image.height()).all(|row| image.present(row).count() == 0);
         line.not_kept = match (keep, empty) {
@@ -206,6 +220,7 @@ impl Writer {
         line.ticks_first_row = image.ticks_first_row();
         if line.not_kept.is_none() {
             self.write(raw, &mut line)?;
+            self.write_maps(maps, &mut line)?;
             sync_folder(&self.folder)
                 .map_err(|error| Problem::of(&self.folder.display().to_string(), &error))?;
         }
@@ -241,6 +256,24 @@ impl Writer {
         let digest = sha256_of_file(&path).map_err(|error| Problem::of(&what, &error))?;
         line.file = Some(name);
         line.sha256 = Some(hex(&digest));
+        Ok(())
+    }
+
+    fn write_maps(&self, maps: &[CellMap], line: &mut FrameLine) -> Result<(), Problem> {
+        if maps.is_empty() {
+            return Ok(());
+        }
+        let name = maps_file(line.frame);
+        let path = self.folder.join(&name);
+        let what = format!("the maps of frame {} cannot be recorded", line.frame);
+        let pages: Vec<_> = maps
+            .iter()
+            .map(|(page, values)| (page.clone(), values))
+            .collect();
+        write_maps(&path, &pages).map_err(|error| Problem::of(&what, &error))?;
+        let digest = sha256_of_file(&path).map_err(|error| Problem::of(&what, &error))?;
+        line.maps = Some(name);
+        line.maps_sha256 = Some(hex(&digest));
         Ok(())
     }
 
@@ -297,6 +330,7 @@ impl Writer {
             self.state.discard_frame(Discard::RecordingEnded);
             let _ = self.rooms.try_send(Some(raw.image));
         }
+        self.maps.clear();
         let labels = std::mem::take(&mut self.open_labels);
         self.state.labels.discard(Discard::RecordingEnded, labels);
         if self.on_failure == OnFailure::Continue {
@@ -320,7 +354,7 @@ impl Writer {
                 self.state.discard_frame(Discard::RecordingEnded);
                 let _ = self.rooms.try_send(Some(raw.image));
             }
-            Entry::Label(_) => self.state.labels.discard(Discard::RecordingEnded, 1),
+            Entry::Label(..) => self.state.labels.discard(Discard::RecordingEnded, 1),
             Entry::End(_) => {}
         }
     }
