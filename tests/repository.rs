@@ -113,7 +113,12 @@ fn dependencies_point_one_way() {
                 "crate::cli",
                 "crate::control",
                 "crate::config",
+                "crate::security",
             ],
+        ),
+        (
+            "src/security",
+            &["crate::cli", "crate::control", "crate::config"],
         ),
         ("src/pipeline", &["crate::cli", "crate::control"]),
         (

@@ -12,6 +12,6 @@ pub use keys::{KEYS, Key};
 pub use load::{ConfigError, Sources, digest, load};
 pub use record::{Keep, OnFailure, Record};
 pub use settings::{
-    Backend, Board, Engine, EnsembleSettings, Folder, Ingest, Limits, Publish, Scan, Serial,
-    Settings, Sim, SimSpeed,
+    Backend, Board, Engine, EnsembleSettings, Folder, Ingest, Limits, Publish, Scan, Security,
+    Serial, Settings, Sim, SimSpeed,
 };

@@ -4,19 +4,24 @@
 //! `ok` is false, `error` is a sentence. Requests are answered one after the other, beside the run and
 //! without slowing it; a malformed one is answered and forgotten.
 //!
-//! | `cmd` | answer |
-//! |---|---|
-//! | `status` | `epoch`, `state`, `run`, `last_seq`, `shed`, `edges`, `queues`, `software` |
-//! | `snapshot` | `epoch`, `last_seq`, `run_start`, `labels`: what a late joiner needs |
-//! | `stop` | the run ends as after SIGTERM; `state` |
-//! | `start`, `since` | not available in this version |
+//! | `cmd` | needs | answer |
+//! |---|---|---|
+//! | `status` | viewer | `epoch`, `state`, `run`, `last_seq`, `shed`, `edges`, `queues`, `software` |
+//! | `snapshot` | viewer | `epoch`, `last_seq`, `run_start`, `labels`: what a late joiner needs |
+//! | `stop` | operator | the run ends as after SIGTERM; `state` |
+//! | `start` | operator | not available in this version |
+//! | `since` | viewer | not available in this version |
 //!
-//! There are no keys yet: whoever can reach the port may ask, which is why it is bound to loopback.
+//! With keys ([`crate::security`]) only listed clients get an answer. What one may ask follows from the key that its
+//! connection has proved to hold, not from its routing id. Without keys whoever can reach the socket may ask
+//! everything, which is why it can then only be bound where no other machine reaches it.
 
 mod answer;
 mod client;
+mod command;
 mod server;
 
 pub use answer::{Status, StopRun};
 pub use client::{Reply, request};
+pub use command::Command;
 pub use server::serve;

@@ -13,6 +13,7 @@ mod journey;
 mod missing_metadata;
 mod real_input;
 mod running;
+mod security;
 mod service;
 mod support;
 mod train;
