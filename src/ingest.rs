@@ -2,19 +2,22 @@
 
 use senescope_hal::{ingest::IngestPort, wire::MAX_RECORD};
 
-use crate::stages::publish::{PublishError, socket::RouterSocket};
+use crate::stages::publish::{
+    PublishError,
+    socket::{RouterSocket, ServerKeys},
+};
 
 /// A bound socket at which records are taken.
 #[derive(Debug)]
 pub struct IngestSocket(RouterSocket);
 
 impl IngestSocket {
-    /// Binds; port 0 takes a free port.
+    /// Binds, with keys as a CURVE server for those that may push; port 0 takes a free port.
     ///
     /// # Errors
     /// When the endpoint is not allowed or in use.
-    pub async fn bind(endpoint: &str) -> Result<Self, PublishError> {
-        Ok(Self(RouterSocket::bind(endpoint, MAX_RECORD).await?))
+    pub async fn bind(endpoint: &str, keys: Option<&ServerKeys>) -> Result<Self, PublishError> {
+        Ok(Self(RouterSocket::bind(endpoint, MAX_RECORD, keys).await?))
     }
 
     /// Where it is bound, with the port that was taken.

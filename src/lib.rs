@@ -2,7 +2,8 @@
 //! still scanning them.
 //!
 //! The modules are the journey of a frame; `ARCHITECTURE.md` draws it. Dependencies point one way:
-//! `cli → pipeline → stages → domain`, with `control` and `telemetry` used by `pipeline`. `ingest` takes records for a board of `hal`. `evaluate`
+//! `cli → pipeline → stages → domain`, with `control` and `telemetry` used by `pipeline`. `ingest` takes records for a board of `hal`;
+//! `security` says who may connect. `evaluate`
 //! judges an ensemble on tiles that were cut before, `train` makes one of them; both use `stages` only. `export` writes what
 //! `recording` reads for other software.
 #![cfg_attr(test, allow(clippy::expect_used, clippy::panic, clippy::unwrap_used))]
@@ -20,6 +21,7 @@ mod npy;
 pub mod pipeline;
 mod random;
 pub mod recording;
+pub mod security;
 pub mod stages;
 pub mod telemetry;
 pub mod tiles_folder;

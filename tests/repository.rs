@@ -133,7 +133,12 @@ fn dependencies_point_one_way() {
                 "crate::cli",
                 "crate::control",
                 "crate::config",
+                "crate::security",
             ],
+        ),
+        (
+            "src/security",
+            &["crate::cli", "crate::control", "crate::config"],
         ),
         ("src/pipeline", &["crate::cli"]),
         ("src/control", &["crate::cli", "crate::pipeline"]),

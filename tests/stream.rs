@@ -18,7 +18,7 @@ use senescope::{
         CamMessage, Finish, Header, Kind, LabelMessage, Message, Outbox, PublishError,
         PublishErrorKind, Publisher, Run, RunEnd,
         message::{decode, decode_header},
-        socket,
+        socket::{self, Backlog, ClientKeys, KeyPair, PubSocket, ServerKeys, SubSocket},
     },
 };
 use senescope_hal::{HostInstant, SystemClock};
@@ -92,7 +92,7 @@ async fn until_listening(publisher: &Publisher, labels: &mut zeromq::SubSocket, 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_independent_subscriber_gets_the_whole_run_in_order() {
     const CELLS: u32 = 300;
-    let publisher = Publisher::bind(&config(), Arc::new(SystemClock))
+    let publisher = Publisher::bind(&config(), None, Arc::new(SystemClock))
         .await
         .unwrap();
     let mut labels = subscriber(publisher.labels()).await;
@@ -152,13 +152,14 @@ async fn an_independent_subscriber_gets_the_whole_run_in_order() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_late_joiner_misses_nothing_between_snapshot_and_stream() {
-    let publisher = Publisher::bind(&config(), Arc::new(SystemClock))
+    let publisher = Publisher::bind(&config(), None, Arc::new(SystemClock))
         .await
         .unwrap();
     let control = tokio::spawn(control::serve(
         publisher.control(),
         publisher.outbox(),
         Lifecycle::new(publisher.outbox()),
+        None,
     ));
     let (joined, go_on) = std::sync::mpsc::sync_channel(1);
     let outbox = publisher.outbox();
@@ -184,7 +185,9 @@ async fn a_late_joiner_misses_nothing_between_snapshot_and_stream() {
     let endpoint = control_socket.endpoint();
     let ask = async || -> values::Snapshot {
         let request = values::cbor_bytes(&cbor!({"cmd" => "snapshot"}).unwrap());
-        let reply = socket::ask(endpoint, request, PATIENCE).await.unwrap();
+        let reply = socket::ask(endpoint, request, PATIENCE, None)
+            .await
+            .unwrap();
         ciborium::from_reader(reply.as_slice()).unwrap()
     };
     // The publishing thread may be behind; what is judged is a snapshot amid labels.
@@ -219,16 +222,104 @@ async fn a_late_joiner_misses_nothing_between_snapshot_and_stream() {
     publisher.close().await;
 }
 
+fn shown(pair: &KeyPair, server: &KeyPair) -> ClientKeys {
+    ClientKeys {
+        pair: pair.clone(),
+        server: server.public(),
+    }
+}
+
+/// With keys only 64 messages may wait in the library, which drops the others without a word.
+#[tokio::test(flavor = "multi_thread")]
+async fn with_keys_a_burst_arrives_whole() {
+    // Without optimisation a map is encrypted more slowly than the pace is.
+    let maps = if cfg!(debug_assertions) { 40 } else { 400 };
+    let (server, client) = (KeyPair::generate(), KeyPair::generate());
+    let keys = ServerKeys {
+        allowed: Arc::new([client.public()].into()),
+        pair: server.clone(),
+    };
+    let backlog = Backlog {
+        bytes: 16 << 20,
+        messages: 16_384,
+    };
+    let socket = PubSocket::bind("tcp://127.0.0.1:0", backlog, Some(&keys))
+        .await
+        .unwrap();
+    let all = ["v1/".to_owned()];
+    let listening = SubSocket::connect(socket.endpoint(), &all, Some(&shown(&client, &server)))
+        .await
+        .unwrap();
+    let send = async |number: u32, bytes: usize| {
+        let frames = vec![
+            b"v1/".to_vec(),
+            number.to_le_bytes().to_vec(),
+            vec![0; bytes],
+        ];
+        socket.send(frames).await.unwrap();
+    };
+    let hear = async |patience| {
+        let frames = tokio::time::timeout(patience, listening.recv()).await;
+        frames.map(|frames| u32::from_le_bytes(frames.unwrap()[1][..].try_into().unwrap()))
+    };
+    // Until the subscription is there.
+    while hear(Duration::from_millis(100)).await.is_err() {
+        send(0, 0).await;
+    }
+    while hear(Duration::from_millis(500)).await.is_ok() {}
+    for (messages, bytes) in [(1000, 500), (maps, 64 << 10)] {
+        for number in 1..=messages {
+            send(number, bytes).await;
+        }
+        for number in 1..=messages {
+            assert_eq!(hear(PATIENCE).await, Ok(number), "{bytes}");
+        }
+    }
+    socket.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_not_listed_is_turned_away() {
+    let (server, client) = (KeyPair::generate(), KeyPair::generate());
+    let keys = ServerKeys {
+        allowed: Arc::new([client.public()].into()),
+        pair: server.clone(),
+    };
+    let publisher = Publisher::bind(&config(), Some(&keys), Arc::new(SystemClock))
+        .await
+        .unwrap();
+    let hear = async |keys: Option<ClientKeys>| {
+        let all = ["v1/".to_owned()];
+        let socket = SubSocket::connect(publisher.labels(), &all, keys.as_ref())
+            .await
+            .unwrap();
+        tokio::time::timeout(PATIENCE, socket.recv()).await.unwrap()
+    };
+    let heard = hear(Some(shown(&client, &server))).await.unwrap();
+    assert_eq!(decode_header(&heard[1]).unwrap().kind, Kind::Hb);
+    let stranger = KeyPair::generate();
+    for wrong in [
+        Some(shown(&stranger, &server)),
+        Some(shown(&client, &stranger)),
+        None,
+    ] {
+        let error = hear(wrong).await.unwrap_err();
+        assert_eq!(error.kind(), PublishErrorKind::Unavailable);
+        assert!(matches!(error, PublishError::TurnedAway { .. }), "{error}");
+    }
+    publisher.close().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_port_in_use_is_named() {
-    let first = Publisher::bind(&config(), Arc::new(SystemClock))
+    let first = Publisher::bind(&config(), None, Arc::new(SystemClock))
         .await
         .unwrap();
     let taken = senescope::stages::publish::PublishConfig {
         maps: first.labels().to_owned(),
         ..config()
     };
-    let error = match Publisher::bind(&taken, Arc::new(SystemClock)).await {
+    let error = match Publisher::bind(&taken, None, Arc::new(SystemClock)).await {
         Ok(_) => panic!("bound twice"),
         Err(error) => error,
     };
@@ -239,13 +330,14 @@ async fn a_port_in_use_is_named() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn hostile_bytes_on_every_port_change_nothing() {
-    let publisher = Publisher::bind(&config(), Arc::new(SystemClock))
+    let publisher = Publisher::bind(&config(), None, Arc::new(SystemClock))
         .await
         .unwrap();
     let _control = tokio::spawn(control::serve(
         publisher.control(),
         publisher.outbox(),
         Lifecycle::new(publisher.outbox()),
+        None,
     ));
     let endpoints = [
         publisher.labels().to_owned(),

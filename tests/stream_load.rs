@@ -91,7 +91,7 @@ fn a_stopped_subscriber_costs_bounded_memory_and_harms_nobody() {
         .build()
         .unwrap();
     let publisher = runtime
-        .block_on(Publisher::bind(&config, Arc::new(SystemClock)))
+        .block_on(Publisher::bind(&config, None, Arc::new(SystemClock)))
         .unwrap();
     let stopped: Vec<_> = [publisher.labels(), publisher.maps(), publisher.maps()]
         .map(stopped_subscriber)
@@ -100,6 +100,7 @@ fn a_stopped_subscriber_costs_bounded_memory_and_harms_nobody() {
         .block_on(SubSocket::connect(
             publisher.maps(),
             &["v1/cam/".to_owned()],
+            None,
         ))
         .unwrap();
     runtime.block_on(async {
@@ -163,13 +164,14 @@ fn serve() {
         .build()
         .unwrap();
     let publisher = runtime
-        .block_on(Publisher::bind(&config(), Arc::new(SystemClock)))
+        .block_on(Publisher::bind(&config(), None, Arc::new(SystemClock)))
         .unwrap();
     let outbox = publisher.outbox();
     runtime.spawn(control::serve(
         publisher.control(),
         outbox.clone(),
         Lifecycle::new(outbox.clone()),
+        None,
     ));
     let say = |line: serde_json::Value| {
         let mut out = std::io::stdout().lock();

@@ -2,7 +2,8 @@
 
 use clap::{Args, Subcommand};
 
-use super::{Exit, Failure, SettingsArgs, output};
+use super::{Exit, Failure, SettingsArgs, output, service::load_security};
+use crate::{config::Settings, stages::publish::endpoint::check_bind};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum ConfigCommand {
@@ -25,6 +26,7 @@ pub(crate) fn run(command: &ConfigCommand) -> Result<Exit, Failure> {
     match command {
         ConfigCommand::Check(arguments) => {
             let settings = arguments.load()?;
+            check_sockets(&settings)?;
             output::line(&format!(
                 "the configuration is valid; its digest is {}",
                 crate::config::digest(&settings)
@@ -41,6 +43,17 @@ pub(crate) fn run(command: &ConfigCommand) -> Result<Exit, Failure> {
         }
     }
     Ok(Exit::Done)
+}
+
+/// Who may connect, and whether the endpoints are allowed to them. Binds nothing.
+fn check_sockets(settings: &Settings) -> Result<(), Failure> {
+    let publish = &settings.publish;
+    let keys = load_security(&publish.security)?.is_some();
+    let endpoints = [&publish.labels, &publish.maps, &publish.control];
+    for endpoint in endpoints.into_iter().chain(&settings.ingest.zeromq) {
+        check_bind(endpoint, keys)?;
+    }
+    Ok(())
 }
 
 fn show(value: &serde_json::Value, at: &str) -> Result<(), Failure> {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use ciborium::Value;
 use clap::{Args, ValueEnum};
 
-use super::{Blame, Exit, Failure, output};
+use super::{Blame, Exit, Failure, keys::ClientArgs, output};
 use crate::control::{self, Reply};
 
 /// Ask a running daemon, or stop its run.
@@ -25,6 +25,8 @@ pub(crate) struct CtlArgs {
     /// Print the answer as JSON
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    keys: ClientArgs,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -51,6 +53,7 @@ impl Command {
 }
 
 pub(crate) fn run(arguments: &CtlArgs) -> Result<Exit, Failure> {
+    let keys = arguments.keys.load()?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -59,6 +62,7 @@ pub(crate) fn run(arguments: &CtlArgs) -> Result<Exit, Failure> {
         &arguments.endpoint,
         arguments.command.as_str(),
         Duration::from_secs(arguments.timeout),
+        keys.as_ref(),
     ))?;
     match answer {
         Reply::Refused(sentence) => Err(Failure::message(

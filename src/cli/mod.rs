@@ -7,6 +7,7 @@ mod ensemble;
 mod evaluate;
 mod exit;
 mod export;
+mod keys;
 mod maps;
 mod output;
 mod pictures;
@@ -47,6 +48,9 @@ enum Command {
     Replay(replay::ReplayArgs),
     Watch(watch::WatchArgs),
     Ctl(ctl::CtlArgs),
+    /// Make keys for the daemon and its clients, and list them
+    #[command(subcommand)]
+    Keys(keys::KeysCommand),
     Simulate(simulate::SimulateArgs),
     Tiles(tiles::TilesArgs),
     Evaluate(evaluate::EvaluateArgs),
@@ -133,6 +137,7 @@ fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         Command::Replay(arguments) => replay::run(&arguments),
         Command::Watch(arguments) => watch::run(&arguments),
         Command::Ctl(arguments) => ctl::run(&arguments),
+        Command::Keys(command) => keys::run(&command),
         Command::Simulate(arguments) => simulate::run(&arguments),
         Command::Tiles(arguments) => tiles::run(&arguments),
         Command::Evaluate(arguments) => evaluate::run(&arguments),

@@ -7,10 +7,11 @@ use tokio::runtime::Runtime;
 
 use super::{Blame, Exit, Failure};
 use crate::{
-    config::{Publish, Settings},
+    config::{self, Publish, Settings},
     control::{self, Lifecycle, Stop},
     ingest::IngestSocket,
     pipeline::Refused,
+    security::{Security, SecurityError, SecurityErrorKind},
     stages::{
         infer::{EngineOptions, Ensemble, EnsembleError, check_golden},
         publish::{Outbox, PublishConfig, PublishError, PublishErrorKind, Publisher},
@@ -25,6 +26,7 @@ const GOLDEN_TILES: usize = 2;
 pub(crate) struct Service {
     runtime: Runtime,
     publisher: Option<Publisher>,
+    security: Option<Security>,
     pub(crate) outbox: Outbox,
     /// Asked when the program is to end.
     pub(crate) stop: Stop,
@@ -34,7 +36,7 @@ pub(crate) struct Service {
 
 impl Service {
     /// Starts the runtime, takes the signals, and binds the sockets when there is somewhere to publish.
-    pub(crate) fn start(publish: Option<PublishConfig>) -> Result<Self, Failure> {
+    pub(crate) fn start(publish: Option<Publishing>) -> Result<Self, Failure> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let stop = Stop::default();
         let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -42,8 +44,15 @@ impl Service {
             .enable_all()
             .build()
             .blame(Exit::Software)?;
+        let security = match &publish {
+            Some(publish) => load_security(&publish.security)?,
+            None => None,
+        };
         let publisher = match publish {
-            Some(config) => Some(runtime.block_on(Publisher::bind(&config, clock.clone()))?),
+            Some(Publishing { config, .. }) => {
+                let keys = security.as_ref().map(|security| &security.everybody);
+                Some(runtime.block_on(Publisher::bind(&config, keys, clock.clone()))?)
+            }
             None => None,
         };
         let outbox = match &publisher {
@@ -56,12 +65,14 @@ impl Service {
                 publisher.control(),
                 outbox.clone(),
                 lifecycle.clone(),
+                security.as_ref().map(|security| security.clients.clone()),
             ));
         }
         runtime.spawn(take_signals(stop.clone(), lifecycle.clone()));
         Ok(Self {
             runtime,
             publisher,
+            security,
             outbox,
             stop,
             lifecycle,
@@ -89,7 +100,8 @@ impl Service {
 
     /// Takes records at a ZeroMQ endpoint for as long as this runs; gives where it is bound.
     pub(crate) fn take_records(&self, endpoint: &str, port: IngestPort) -> Result<String, Failure> {
-        let socket = self.runtime.block_on(IngestSocket::bind(endpoint))?;
+        let keys = self.security.as_ref().map(|security| &security.operators);
+        let socket = self.runtime.block_on(IngestSocket::bind(endpoint, keys))?;
         let bound = socket.endpoint().to_owned();
         self.runtime.spawn(socket.serve(port));
         Ok(bound)
@@ -140,10 +152,16 @@ pub(crate) fn load_ensemble(settings: &Settings, clock: &dyn Clock) -> Result<En
     Ok(ensemble)
 }
 
+/// Where to publish, and the files that say who may connect.
+pub(crate) struct Publishing {
+    config: PublishConfig,
+    security: config::Security,
+}
+
 /// The publisher's settings as the publisher has them.
-pub(crate) fn publish_config(publish: &Publish, outbox_mib: u32) -> PublishConfig {
+pub(crate) fn publish_config(publish: &Publish, outbox_mib: u32) -> Publishing {
     let bytes = |mib: u32| (mib as usize) << 20;
-    PublishConfig {
+    let config = PublishConfig {
         labels: publish.labels.clone(),
         maps: publish.maps.clone(),
         control: publish.control.clone(),
@@ -152,6 +170,44 @@ pub(crate) fn publish_config(publish: &Publish, outbox_mib: u32) -> PublishConfi
         labels_queue_bytes: bytes(outbox_mib),
         maps_queue_bytes: bytes(outbox_mib),
         ..PublishConfig::default()
+    };
+    Publishing {
+        config,
+        security: publish.security.clone(),
+    }
+}
+
+/// Reads the keys that are configured; `None` when there are none.
+pub(crate) fn load_security(files: &config::Security) -> Result<Option<Security>, Failure> {
+    let missing = match (&files.server_key, &files.clients) {
+        (None, None) => return Ok(None),
+        (Some(server_key), Some(clients)) => {
+            // Whatever is wrong with them, it is the configuration that names them.
+            let security = Security::load(server_key, clients).blame(Exit::Config)?;
+            return Ok(Some(security));
+        }
+        (Some(_), None) => "clients",
+        (None, Some(_)) => "server_key",
+    };
+    Err(Failure::message(
+        Exit::Config,
+        format!(
+            "`publish.security.{missing}` is missing; keys need both `server_key` (a file) and `clients` (a folder), \
+             which `senescope keys new` makes"
+        ),
+    ))
+}
+
+impl From<SecurityError> for Failure {
+    fn from(error: SecurityError) -> Self {
+        let exit = match error.kind() {
+            SecurityErrorKind::Missing => Exit::NoInput,
+            SecurityErrorKind::Malformed => Exit::Data,
+            SecurityErrorKind::Exposed => Exit::Config,
+            SecurityErrorKind::Usage => Exit::Usage,
+            SecurityErrorKind::Io => Exit::Io,
+        };
+        Self::new(exit, error)
     }
 }
 

@@ -12,6 +12,6 @@ pub use control::Control;
 pub use keys::{KEYS, Key};
 pub use load::{ConfigError, Sources, digest, load};
 pub use settings::{
-    Backend, Board, Engine, EnsembleSettings, Folder, Ingest, Limits, Publish, Scan, Serial,
-    Settings, Sim, SimSpeed,
+    Backend, Board, Engine, EnsembleSettings, Folder, Ingest, Limits, Publish, Scan, Security,
+    Serial, Settings, Sim, SimSpeed,
 };

@@ -286,6 +286,18 @@ pub struct Publish {
     pub labels_backlog_mib: u32,
     /// Backlog of maps that one slow subscriber may take, in MiB.
     pub maps_backlog_mib: u32,
+    /// Who may connect; also to `ingest.zeromq`.
+    pub security: Security,
+}
+
+/// Who may connect. Neither is given, or both.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Security {
+    /// The daemon's secret certificate.
+    pub server_key: Option<PathBuf>,
+    /// Folder of the clients' public certificates.
+    pub clients: Option<PathBuf>,
 }
 
 impl Default for Publish {
@@ -297,6 +309,7 @@ impl Default for Publish {
             member_maps: false,
             labels_backlog_mib: 16,
             maps_backlog_mib: 64,
+            security: Security::default(),
         }
     }
 }

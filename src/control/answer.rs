@@ -5,7 +5,10 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    control::Lifecycle,
+    control::{
+        Lifecycle,
+        command::{Caller, Command},
+    },
     stages::publish::{
         Depth, Kind, Outbox, RunState,
         message::{from_cbor, to_cbor},
@@ -57,19 +60,24 @@ struct Where {
     state: RunState,
 }
 
-/// Answers one request, whatever its bytes are.
-pub(super) fn answer(request: &[Vec<u8>], outbox: &Outbox, lifecycle: &Lifecycle) -> Vec<u8> {
-    let answered = command(request).and_then(|cmd| match cmd.as_str() {
-        "status" => granted(status(outbox)),
-        "snapshot" => outbox
+/// Answers one request of `caller`, whatever its bytes are.
+pub(super) fn answer(
+    request: &[Vec<u8>],
+    caller: &Caller,
+    outbox: &Outbox,
+    lifecycle: &Lifecycle,
+) -> Vec<u8> {
+    let permitted = command(request).and_then(|command| caller.may(command).map(|()| command));
+    let answered = permitted.and_then(|command| match command {
+        Command::Status => granted(status(outbox)),
+        Command::Snapshot => outbox
             .snapshot()
             .map_err(|error| error.to_string())
             .and_then(granted),
-        "start" => lifecycle.start().and_then(|()| state(outbox)),
-        "stop" => lifecycle.stop().and_then(|()| state(outbox)),
-        _ => Err(format!(
-            "the command `{}` is not known; known are status, snapshot, start and stop",
-            cmd.chars().take(32).collect::<String>().escape_debug()
+        Command::Start => lifecycle.start().and_then(|()| state(outbox)),
+        Command::Stop => lifecycle.stop().and_then(|()| state(outbox)),
+        Command::Since => Err(format!(
+            "the command `{command}` is not available in this version; known are status, snapshot, start and stop"
         )),
     });
     answered.unwrap_or_else(|error| {
@@ -87,16 +95,22 @@ fn state(outbox: &Outbox) -> Result<Vec<u8>, String> {
     })
 }
 
-fn command(request: &[Vec<u8>]) -> Result<String, String> {
+fn command(request: &[Vec<u8>]) -> Result<Command, String> {
     let [request] = request else {
         return Err(format!(
             "a request is one frame with a CBOR map, and {} frames came",
             request.len()
         ));
     };
-    from_cbor::<Request>(request)
+    let cmd = from_cbor::<Request>(request)
         .map(|request| request.cmd)
-        .map_err(|_| "a request is a CBOR map with a text `cmd`, and this is not one".to_owned())
+        .map_err(|_| "a request is a CBOR map with a text `cmd`, and this is not one".to_owned())?;
+    Command::of(&cmd).ok_or_else(|| {
+        format!(
+            "the command `{}` is not known; known are status, snapshot and stop",
+            cmd.chars().take(32).collect::<String>().escape_debug()
+        )
+    })
 }
 
 fn granted(body: impl Serialize) -> Result<Vec<u8>, String> {
@@ -136,7 +150,8 @@ mod tests {
             ok: bool,
             error: Option<String>,
         }
-        let reply: Reply = from_cbor(&answer(request, &outbox(), lifecycle)).unwrap();
+        let reply: Reply =
+            from_cbor(&answer(request, &Caller::Anybody, &outbox(), lifecycle)).unwrap();
         (reply.ok, reply.error.unwrap_or_default())
     }
 
@@ -156,6 +171,7 @@ mod tests {
         }
         let reply: Status = from_cbor(&answer(
             &request(&cbor!({"cmd" => "status"}).unwrap()),
+            &Caller::Anybody,
             &outbox(),
             &idle(),
         ))
@@ -181,6 +197,28 @@ mod tests {
         lifecycle.not_armed();
         let (done, why) = command("start");
         assert!(!done && why.contains("about to end"), "{why}");
+    }
+
+    #[test]
+    fn who_may_not_stop_does_not() {
+        let lifecycle = idle();
+        lifecycle.start().unwrap();
+        let request = request(&cbor!({"cmd" => "stop"}).unwrap());
+        let viewer = Caller::Client {
+            name: "desk".to_owned(),
+            role: crate::security::Role::Viewer,
+        };
+        for caller in [viewer, Caller::Stranger] {
+            let answer = answer(&request, &caller, &outbox(), &lifecycle);
+            let fields: Value = from_cbor(&answer).unwrap();
+            let ok = fields
+                .as_map()
+                .unwrap()
+                .iter()
+                .find(|(key, _)| key.as_text() == Some("ok"));
+            assert_eq!(ok.unwrap().1, Value::Bool(false), "{caller:?}");
+            assert!(!lifecycle.run_stop().asked(), "{caller:?}");
+        }
     }
 
     #[test]

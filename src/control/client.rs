@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use crate::stages::publish::{
     PublishError,
     message::{MessageError, from_cbor, to_cbor},
-    socket,
+    socket::{self, ClientKeys},
 };
 
 /// What a daemon says to a request.
@@ -31,21 +31,23 @@ struct Outcome {
     error: Option<String>,
 }
 
-/// Sends `cmd` to the command socket at `endpoint` and reads the answer as `T`. Must be called on a tokio
-/// runtime.
+/// Sends `cmd` to the command socket at `endpoint`, with keys when it has some, and reads the answer as `T`. Must be
+/// called on a tokio runtime.
 ///
 /// # Errors
-/// When the endpoint cannot be understood, nobody answers within `patience`, or the answer is not one.
+/// When the endpoint cannot be understood, nobody answers within `patience`, the daemon does not let this program in,
+/// or the answer is not one.
 pub async fn request<T: DeserializeOwned>(
     endpoint: &str,
     cmd: &str,
     patience: Duration,
+    keys: Option<&ClientKeys>,
 ) -> Result<Reply<T>, PublishError> {
     let request = to_cbor(&Request { cmd }).map_err(|reason| MessageError::Encode {
         kind: cmd.to_owned(),
         reason,
     })?;
-    let answer = socket::ask(endpoint, request, patience).await?;
+    let answer = socket::ask(endpoint, request, patience, keys).await?;
     let outcome: Outcome = from_cbor(&answer)?;
     Ok(if outcome.ok {
         Reply::Granted(from_cbor(&answer)?)

@@ -3,19 +3,44 @@
 use std::sync::Arc;
 
 use crate::{
-    control::{Lifecycle, answer::answer},
-    stages::publish::{Outbox, socket::RouterSocket},
+    control::{Lifecycle, answer::answer, command::Caller},
+    security::Clients,
+    stages::publish::{
+        Outbox,
+        socket::{ReplyTo, RouterSocket},
+    },
 };
 
-/// Answers the requests that come to `socket`, until it is closed.
-pub async fn serve(socket: Arc<RouterSocket>, outbox: Outbox, lifecycle: Lifecycle) {
+/// Answers the requests that come to `socket`, until it is closed. `clients` says whose keys are whose, when the socket
+/// has keys; it answers nobody else.
+pub async fn serve(
+    socket: Arc<RouterSocket>,
+    outbox: Outbox,
+    lifecycle: Lifecycle,
+    clients: Option<Arc<Clients>>,
+) {
     loop {
         match socket.recv().await {
-            Ok((peer, request)) => socket.reply(&peer, answer(&request, &outbox, &lifecycle)),
+            Ok((peer, request)) => {
+                let caller = caller(&peer, socket.is_secured(), clients.as_deref());
+                socket.reply(&peer, answer(&request, &caller, &outbox, &lifecycle));
+            }
             Err(error) => {
                 tracing::debug!(%error, "the command socket is closed");
                 return;
             }
         }
     }
+}
+
+/// Known by the key that the connection has proved to hold, never by a name that it chose.
+fn caller(peer: &ReplyTo, secured: bool, clients: Option<&Clients>) -> Caller {
+    if !secured {
+        return Caller::Anybody;
+    }
+    let client = peer.key().and_then(|key| clients?.of(&key));
+    client.map_or(Caller::Stranger, |client| Caller::Client {
+        name: client.name.clone(),
+        role: client.role,
+    })
 }

@@ -14,6 +14,7 @@ mod missing_metadata;
 mod real_input;
 mod recording;
 mod running;
+mod security;
 mod service;
 mod support;
 mod train;

@@ -24,6 +24,10 @@ class Ports:
         for each in self.listening[:2]:
             each.settimeout(PATIENCE_S)
             each.accept()[0].close()
+        self.close()
+
+    def close(self):
+        """Give the ports up."""
         for each in self.listening:
             each.close()
 

@@ -27,9 +27,15 @@ os.kill(os.getpid(), signal.SIGSTOP)
 """
 
 
-def subscriber(context: zmq.Context, *endpoints: str, prefix: str = "v1/") -> zmq.Socket:
-    """Subscribe without a limit on our side, with heartbeats of libzmq."""
+def subscriber(
+    context: zmq.Context,
+    *endpoints: str,
+    prefix: str = "v1/",
+    secure: Callable[[zmq.Socket], object] = lambda socket: None,
+) -> zmq.Socket:
+    """Subscribe without a limit on our side, with heartbeats of libzmq and what `secure` sets."""
     socket = context.socket(zmq.SUB)
+    secure(socket)
     socket.rcvtimeo = PATIENCE_MS
     socket.rcvhwm = 0
     socket.linger = 0

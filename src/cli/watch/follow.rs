@@ -9,6 +9,7 @@ use crate::{
     stages::publish::{
         CamMessage, Frames, Heartbeat, Kind, LabelMessage, Message, Run, RunEnd, Stat,
         message::{decode, decode_header},
+        socket::ClientKeys,
         subscriber::{Arrival, Comparison, Tally},
     },
 };
@@ -39,6 +40,7 @@ struct Snapshot {
 #[derive(Debug)]
 pub(super) struct Follower {
     control: String,
+    keys: Option<ClientKeys>,
     tally: Tally,
     /// A sign of life was seen, and the snapshot taken.
     joined: bool,
@@ -48,9 +50,10 @@ pub(super) struct Follower {
 
 impl Follower {
     /// Follows the daemon whose command socket is at `control`.
-    pub(super) fn new(control: &str) -> Self {
+    pub(super) fn new(control: &str, keys: Option<ClientKeys>) -> Self {
         Self {
             control: control.to_owned(),
+            keys,
             tally: Tally::default(),
             joined: false,
             warnings: Vec::new(),
@@ -141,7 +144,8 @@ impl Follower {
     }
 
     async fn take_snapshot(&mut self, events: &mut Vec<Event>) {
-        match control::request::<Snapshot>(&self.control, "snapshot", PATIENCE).await {
+        let keys = self.keys.as_ref();
+        match control::request::<Snapshot>(&self.control, "snapshot", PATIENCE, keys).await {
             Ok(Reply::Granted(mut snapshot)) => {
                 for label in std::mem::take(&mut snapshot.labels) {
                     if self.tally.see(&label.header) != Arrival::Known {

@@ -14,9 +14,10 @@ use std::{
 
 use clap::Args;
 
-use super::{Blame, Exit, Failure, output};
+use super::{Blame, Exit, Failure, keys::ClientArgs, output};
 use crate::stages::publish::{
-    Frames, Kind, LabelMessage, Message, PublishConfig, PublishError, RunEnd, socket::SubSocket,
+    Frames, Kind, LabelMessage, Message, PublishConfig, PublishError, RunEnd,
+    socket::{ClientKeys, SubSocket},
     topic,
 };
 use follow::{Event, Follower};
@@ -49,6 +50,8 @@ pub(crate) struct WatchArgs {
     /// End with the first run that ends: exit code 0 when everything that was sent arrived, 1 when not
     #[arg(long)]
     until_end: bool,
+    #[command(flatten)]
+    keys: ClientArgs,
 }
 
 pub(crate) fn run(arguments: &WatchArgs) -> Result<Exit, Failure> {
@@ -65,12 +68,14 @@ pub(crate) fn run(arguments: &WatchArgs) -> Result<Exit, Failure> {
 }
 
 async fn watch(arguments: &WatchArgs) -> Result<Exit, Failure> {
-    let labels = SubSocket::connect(&arguments.labels, &["v1/".to_owned()]).await?;
+    let keys = arguments.keys.load()?;
+    let prefixes = ["v1/".to_owned()];
+    let labels = SubSocket::connect(&arguments.labels, &prefixes, keys.as_ref()).await?;
     let mut maps = match &arguments.maps {
-        Some(folder) => Some(Maps::connect(&arguments.maps_endpoint, folder).await?),
+        Some(folder) => Some(Maps::connect(&arguments.maps_endpoint, folder, keys.as_ref()).await?),
         None => None,
     };
-    let mut follower = Follower::new(&arguments.control);
+    let mut follower = Follower::new(&arguments.control, keys);
     let mut table = Table::default();
     loop {
         let frames = tokio::select! {
@@ -128,9 +133,13 @@ struct Maps {
 }
 
 impl Maps {
-    async fn connect(endpoint: &str, folder: &Path) -> Result<Self, Failure> {
+    async fn connect(
+        endpoint: &str,
+        folder: &Path,
+        keys: Option<&ClientKeys>,
+    ) -> Result<Self, Failure> {
         Ok(Self {
-            socket: SubSocket::connect(endpoint, &[topic::every(Kind::Cam)]).await?,
+            socket: SubSocket::connect(endpoint, &[topic::every(Kind::Cam)], keys).await?,
             folder: MapFolder::create(folder)?,
         })
     }

@@ -27,8 +27,9 @@ pub enum PublishError {
     },
     /// The endpoint can be reached from other machines.
     #[error(
-        "the endpoint `{endpoint}` can be reached from other machines, which needs CURVE keys, and this version \
-         has none; bind to 127.0.0.1 and forward the port by ssh"
+        "the endpoint `{endpoint}` can be reached from other machines, which needs keys: type `senescope keys new \
+         --server` and `senescope keys new NAME --role viewer` (or operator), and set `publish.security.server_key` \
+         and `publish.security.clients` to what they print; or bind to 127.0.0.1 and forward the port by ssh"
     )]
     NotLoopback {
         /// As configured.
@@ -37,7 +38,7 @@ pub enum PublishError {
     /// Another program has the port.
     #[error(
         "the endpoint `{endpoint}` is in use; stop the program that has it (perhaps another senescope), or \
-         choose another port for it under `publish` in the configuration"
+         choose another place for it under `publish` in the configuration"
     )]
     InUse {
         /// As configured.
@@ -50,6 +51,22 @@ pub enum PublishError {
         endpoint: String,
         /// How long was waited.
         seconds: u64,
+    },
+    /// Somebody is there and hangs up.
+    #[error(
+        "`{endpoint}` does not let this program in: {}",
+        if *keys {
+            "is the key of `--key` listed there, is `--server-key` the key of that daemon, and has it keys at all? \
+             (`senescope keys list` on its machine tells; it reads the list when it starts)"
+        } else {
+            "it may want keys; give `--key` and `--server-key` (`senescope keys new` makes them)"
+        }
+    )]
+    TurnedAway {
+        /// As asked for.
+        endpoint: String,
+        /// Keys were shown.
+        keys: bool,
     },
     /// The socket failed.
     #[error("the socket `{endpoint}` failed: {reason}")]
@@ -69,7 +86,9 @@ impl PublishError {
     pub fn kind(&self) -> PublishErrorKind {
         match self {
             Self::Endpoint { .. } | Self::NotLoopback { .. } => PublishErrorKind::Configuration,
-            Self::InUse { .. } | Self::NoAnswer { .. } => PublishErrorKind::Unavailable,
+            Self::InUse { .. } | Self::NoAnswer { .. } | Self::TurnedAway { .. } => {
+                PublishErrorKind::Unavailable
+            }
             Self::Socket { .. } => PublishErrorKind::Io,
             Self::Message(_) => PublishErrorKind::Data,
         }

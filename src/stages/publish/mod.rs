@@ -9,6 +9,7 @@
 
 pub mod endpoint;
 mod error;
+mod ipc;
 pub mod message;
 mod outbox;
 mod publisher;

@@ -9,7 +9,7 @@ use crate::stages::publish::{
     Listeners, Outbox, PublishError, SnapshotLimits,
     outbox::Lanes,
     queue::Queue,
-    socket::{Backlog, MAX_REQUEST_BYTES, PubSocket, RouterSocket},
+    socket::{Backlog, MAX_REQUEST_BYTES, PubSocket, RouterSocket, ServerKeys},
 };
 
 /// Time between two signs of life.
@@ -68,17 +68,22 @@ pub struct Publisher {
 }
 
 impl Publisher {
-    /// Binds the three sockets and starts signs of life. Must be called on a tokio runtime, and the runtime
+    /// Binds the three sockets, with keys as CURVE servers, and starts signs of life. Must be called on a tokio runtime, and the runtime
     /// must live until [`Self::close`] is done.
     ///
     /// # Errors
     /// When an endpoint is not allowed or in use; nothing is bound then.
-    pub async fn bind(config: &PublishConfig, clock: Arc<dyn Clock>) -> Result<Self, PublishError> {
+    pub async fn bind(
+        config: &PublishConfig,
+        keys: Option<&ServerKeys>,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, PublishError> {
         let labels = backlog(config.labels_backlog_bytes, LABEL_BYTES);
         let maps = backlog(config.maps_backlog_bytes, MAP_BYTES);
-        let labels = Arc::new(PubSocket::bind(&config.labels, labels).await?);
-        let maps = Arc::new(PubSocket::bind(&config.maps, maps).await?);
-        let control = Arc::new(RouterSocket::bind(&config.control, MAX_REQUEST_BYTES).await?);
+        let labels = Arc::new(PubSocket::bind(&config.labels, labels, keys).await?);
+        let maps = Arc::new(PubSocket::bind(&config.maps, maps, keys).await?);
+        let control = RouterSocket::bind(&config.control, MAX_REQUEST_BYTES, keys).await?;
+        let control = Arc::new(control);
         let lanes = Lanes {
             labels: Queue::new(config.labels_queue_bytes),
             maps: Queue::new(config.maps_queue_bytes),

@@ -2,14 +2,25 @@
 //! why this one.
 //!
 //! Every limit that a hostile or slow peer could lean on is set here: bytes waiting for a subscriber, bytes
-//! of a received message, time for a handshake, bytes of a subscription. Everything is asynchronous and
-//! needs a tokio runtime. There are no keys yet, so that binds are limited to the loopback interface.
+//! of a received message, time for a handshake, bytes and number of subscriptions. Everything is asynchronous
+//! and needs a tokio runtime. With keys a bound socket is a CURVE server: NULL, PLAIN and keys that are not
+//! listed do not get past the handshake. Without keys, binds are limited to this machine.
+
+mod admission;
+mod curve;
+mod pace;
+mod turned_away;
 
 use std::{future::Future, io, time::Duration};
 
 use omq_tokio::{Error, IdentitySocket, Message, Options, Socket, SocketType, TrySendError};
 
-use crate::stages::publish::{PublishError, endpoint, topic};
+use crate::stages::publish::{PublishError, endpoint, ipc::Claim};
+use admission::Admission;
+use pace::Pace;
+use turned_away::TurnedAway;
+
+pub use curve::{ClientKeys, KeyPair, PublicKey, ServerKeys};
 
 /// The frames of one message.
 pub type Frames = Vec<Vec<u8>>;
@@ -56,32 +67,50 @@ fn failed(endpoint: &str, error: &Error) -> PublishError {
     }
 }
 
+/// A socket that others connect to.
+struct Bound {
+    socket: Socket,
+    endpoint: String,
+    /// Of the path of an ipc endpoint.
+    claim: Option<Claim>,
+}
+
 async fn bound(
     kind: SocketType,
     options: Options,
     endpoint: &str,
-) -> Result<(Socket, String), PublishError> {
-    endpoint::check_bind(endpoint)?;
+    keys: Option<&ServerKeys>,
+) -> Result<Bound, PublishError> {
+    let place = endpoint::check_bind(endpoint, keys.is_some())?;
+    let claim = place.map(|path| Claim::of(endpoint, path)).transpose()?;
+    let options = curve::serving(options, keys);
     let socket = Socket::try_new(kind, options).map_err(|error| failed(endpoint, &error))?;
     let actual = socket
         .bind(endpoint)
         .await
         .map_err(|error| failed(endpoint, &error))?;
-    Ok((socket, actual.to_string()))
+    Ok(Bound {
+        socket,
+        endpoint: actual.to_string(),
+        claim,
+    })
 }
 
 async fn connected(
     kind: SocketType,
     options: Options,
     endpoint: &str,
-) -> Result<Socket, PublishError> {
+    keys: Option<&ClientKeys>,
+) -> Result<(Socket, TurnedAway), PublishError> {
     endpoint::check_connect(endpoint)?;
+    let options = curve::connecting(options, keys);
     let socket = Socket::try_new(kind, options).map_err(|error| failed(endpoint, &error))?;
+    let turned_away = TurnedAway::of(socket.monitor(), endpoint, keys.is_some());
     socket
         .connect(endpoint)
         .await
         .map_err(|error| failed(endpoint, &error))?;
-    Ok(socket)
+    Ok((socket, turned_away))
 }
 
 fn frames(message: &Message) -> Frames {
@@ -102,21 +131,34 @@ pub struct Backlog {
 pub struct PubSocket {
     socket: Socket,
     endpoint: String,
+    _claim: Option<Claim>,
+    /// With keys: see [`pace`].
+    pace: Option<Pace>,
 }
 
 impl PubSocket {
-    /// Binds; port 0 takes a free port.
+    /// Binds, with keys as a CURVE server; port 0 takes a free port.
     ///
     /// # Errors
     /// When the endpoint is not allowed or in use.
-    pub async fn bind(endpoint: &str, backlog: Backlog) -> Result<Self, PublishError> {
+    pub async fn bind(
+        endpoint: &str,
+        backlog: Backlog,
+        keys: Option<&ServerKeys>,
+    ) -> Result<Self, PublishError> {
+        let admission = Admission::default();
         let options = options()
             .send_hwm(backlog.messages)
             .transmit_slot_cap(backlog.bytes)
             .max_message_size(MAX_REQUEST_BYTES)
-            .subscription_admission(|request| request.prefix.len() <= topic::MAX_PREFIX_BYTES);
-        let (socket, endpoint) = bound(SocketType::Pub, options, endpoint).await?;
-        Ok(Self { socket, endpoint })
+            .subscription_admission(move |request| admission.admits(request));
+        let bound = bound(SocketType::Pub, options, endpoint, keys).await?;
+        Ok(Self {
+            socket: bound.socket,
+            endpoint: bound.endpoint,
+            _claim: bound.claim,
+            pace: keys.map(|_| Pace::new()),
+        })
     }
 
     /// Where it is bound, with the port that was taken.
@@ -130,6 +172,9 @@ impl PubSocket {
     /// # Errors
     /// When the socket is closed.
     pub async fn send(&self, frames: Frames) -> Result<(), PublishError> {
+        if let Some(pace) = &self.pace {
+            pace.wait(frames.iter().map(Vec::len).sum()).await;
+        }
         let mut message = Message::multipart(frames);
         // The library's own `send` drops for everybody when the queue in front of its writer is full;
         // only `try_send` tells.
@@ -158,12 +203,21 @@ impl PubSocket {
     }
 }
 
-/// Who sent a request: where the reply goes. Not an identity to trust.
+/// Who sent a request, and where the reply goes.
 #[derive(Clone, Debug)]
 pub struct ReplyTo {
+    /// Chosen by the peer, and so not an identity to trust.
     route: Vec<u8>,
     /// REQ peers put an empty frame before the request and expect it before the reply.
     delimited: bool,
+    key: Option<PublicKey>,
+}
+
+impl ReplyTo {
+    /// The key that the connection of this very request has proved to hold; `None` without CURVE.
+    pub fn key(&self) -> Option<PublicKey> {
+        self.key
+    }
 }
 
 /// A bound ROUTER socket that answers requests.
@@ -171,21 +225,38 @@ pub struct ReplyTo {
 pub struct RouterSocket {
     socket: IdentitySocket,
     endpoint: String,
+    _claim: Option<Claim>,
+    secured: bool,
 }
 
 impl RouterSocket {
-    /// Binds for requests of at most `most` bytes; port 0 takes a free port.
+    /// Binds for requests of at most `most` bytes, with keys as a CURVE server; port 0 takes a free port.
     ///
     /// # Errors
     /// When the endpoint is not allowed or in use.
-    pub async fn bind(endpoint: &str, most: usize) -> Result<Self, PublishError> {
+    pub async fn bind(
+        endpoint: &str,
+        most: usize,
+        keys: Option<&ServerKeys>,
+    ) -> Result<Self, PublishError> {
         let options = options()
             .send_hwm(FEW_MESSAGES)
             .recv_hwm(FEW_MESSAGES)
             .max_message_size(most);
-        let (socket, endpoint) = bound(SocketType::Router, options, endpoint).await?;
-        let socket = IdentitySocket::try_from(socket).map_err(|error| failed(&endpoint, &error))?;
-        Ok(Self { socket, endpoint })
+        let bound = bound(SocketType::Router, options, endpoint, keys).await?;
+        let socket = IdentitySocket::try_from(bound.socket)
+            .map_err(|error| failed(&bound.endpoint, &error))?;
+        Ok(Self {
+            socket,
+            endpoint: bound.endpoint,
+            _claim: bound.claim,
+            secured: keys.is_some(),
+        })
+    }
+
+    /// Only peers with a listed key get here.
+    pub fn is_secured(&self) -> bool {
+        self.secured
     }
 
     /// Where it is bound, with the port that was taken.
@@ -208,8 +279,12 @@ impl RouterSocket {
         if delimited {
             request.remove(0);
         }
-        let route = peer.to_bytes().to_vec();
-        Ok((ReplyTo { route, delimited }, request))
+        let to = ReplyTo {
+            route: peer.to_bytes().to_vec(),
+            delimited,
+            key: PublicKey::of_peer(peer.peer_info().authentication.public_key.as_ref()),
+        };
+        Ok((to, request))
     }
 
     /// Answers. A peer that is gone or does not read its replies gets none.
@@ -234,6 +309,7 @@ impl RouterSocket {
 pub struct SubSocket {
     socket: Socket,
     endpoint: String,
+    turned_away: TurnedAway,
 }
 
 impl SubSocket {
@@ -241,49 +317,63 @@ impl SubSocket {
     ///
     /// # Errors
     /// When the endpoint cannot be understood.
-    pub async fn connect(endpoint: &str, prefixes: &[String]) -> Result<Self, PublishError> {
+    pub async fn connect(
+        endpoint: &str,
+        prefixes: &[String],
+        keys: Option<&ClientKeys>,
+    ) -> Result<Self, PublishError> {
         let options = options().max_message_size(MAX_RECEIVED_BYTES);
-        let socket = connected(SocketType::Sub, options, endpoint).await?;
+        let (socket, turned_away) = connected(SocketType::Sub, options, endpoint, keys).await?;
         for prefix in prefixes {
             socket
                 .subscribe(prefix.clone())
                 .await
                 .map_err(|error| failed(endpoint, &error))?;
         }
-        let endpoint = endpoint.to_owned();
-        Ok(Self { socket, endpoint })
+        Ok(Self {
+            socket,
+            endpoint: endpoint.to_owned(),
+            turned_away,
+        })
     }
 
     /// The next message. May be cancelled without losing one.
     ///
     /// # Errors
-    /// When the socket is closed.
+    /// When the socket is closed, or the other side does not let this program in.
     pub async fn recv(&self) -> Result<Frames, PublishError> {
-        let message = self.socket.recv().await;
-        message
-            .map(|message| frames(&message))
-            .map_err(|error| failed(&self.endpoint, &error))
+        tokio::select! {
+            message = self.socket.recv() => message
+                .map(|message| frames(&message))
+                .map_err(|error| failed(&self.endpoint, &error)),
+            error = self.turned_away.wait() => Err(error),
+        }
     }
 }
 
 /// Asks one question and waits for its answer.
 ///
 /// # Errors
-/// When the endpoint cannot be understood, or there is no answer within `patience`.
+/// When the endpoint cannot be understood, there is no answer within `patience`, or the other side does not let
+/// this program in.
 pub async fn ask(
     endpoint: &str,
     request: Vec<u8>,
     patience: Duration,
+    keys: Option<&ClientKeys>,
 ) -> Result<Vec<u8>, PublishError> {
     let options = options()
         .linger(Duration::ZERO)
         .max_message_size(MAX_RECEIVED_BYTES);
-    let socket = connected(SocketType::Req, options, endpoint).await?;
+    let (socket, turned_away) = connected(SocketType::Req, options, endpoint, keys).await?;
     let exchange = async {
         socket.send(Message::single(request)).await?;
         socket.recv().await
     };
-    let answer = within(endpoint, patience, exchange).await;
+    let answer = tokio::select! {
+        answer = within(endpoint, patience, exchange) => answer,
+        error = turned_away.wait() => Err(error),
+    };
     if let Err(error) = socket.clone().close().await {
         tracing::debug!(endpoint, %error, "a socket did not close cleanly");
     }
