@@ -22,6 +22,9 @@ pub(crate) struct CtlArgs {
     /// Seconds to wait for an answer
     #[arg(long, value_name = "S", default_value_t = 3, value_parser = clap::value_parser!(u64).range(1..=3600))]
     timeout: u64,
+    /// For since: the number of the last label that is not wanted
+    #[arg(long, value_name = "N")]
+    seq: Option<u64>,
     /// Print the answer as JSON
     #[arg(long)]
     json: bool,
@@ -39,6 +42,8 @@ enum Command {
     Stop,
     /// The present run and its last labels
     Snapshot,
+    /// Labels of the recording whose number is above --seq
+    Since,
 }
 
 impl Command {
@@ -48,6 +53,7 @@ impl Command {
             Self::Start => "start",
             Self::Stop => "stop",
             Self::Snapshot => "snapshot",
+            Self::Since => "since",
         }
     }
 }
@@ -61,6 +67,7 @@ pub(crate) fn run(arguments: &CtlArgs) -> Result<Exit, Failure> {
     let answer = runtime.block_on(control::request::<Value>(
         &arguments.endpoint,
         arguments.command.as_str(),
+        arguments.seq,
         Duration::from_secs(arguments.timeout),
         keys.as_ref(),
     ))?;

@@ -9,6 +9,7 @@ use crate::{
         Lifecycle,
         command::{Caller, Command},
     },
+    recording::{LabelLine, labels_since},
     stages::publish::{
         Depth, Kind, Outbox, RunState,
         message::{from_cbor, to_cbor},
@@ -20,6 +21,9 @@ use crate::{
 #[derive(Deserialize)]
 struct Request {
     cmd: String,
+    /// For `since`.
+    #[serde(default)]
+    seq: u64,
 }
 
 /// Answer to `status`.
@@ -42,6 +46,18 @@ pub struct Status {
     /// Version of this program.
     pub software: String,
 }
+
+/// Answer to `since`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Since {
+    /// Labels that are on the disk, in order.
+    pub labels: Vec<LabelLine>,
+    /// There are more: ask again with the number of the last of these.
+    pub more: bool,
+}
+
+/// Longest that the labels of one answer are on the disk, in bytes.
+const SINCE_BYTES: u64 = 1 << 20;
 
 #[derive(Serialize)]
 struct Answer<Body> {
@@ -67,8 +83,11 @@ pub(super) fn answer(
     outbox: &Outbox,
     lifecycle: &Lifecycle,
 ) -> Vec<u8> {
-    let permitted = command(request).and_then(|command| caller.may(command).map(|()| command));
-    let answered = permitted.and_then(|command| match command {
+    let permitted = command(request).and_then(|(command, seq)| {
+        caller.may(command)?;
+        Ok((command, seq))
+    });
+    let answered = permitted.and_then(|(command, seq)| match command {
         Command::Status => granted(status(outbox)),
         Command::Snapshot => outbox
             .snapshot()
@@ -76,9 +95,7 @@ pub(super) fn answer(
             .and_then(granted),
         Command::Start => lifecycle.start().and_then(|()| state(outbox)),
         Command::Stop => lifecycle.stop().and_then(|()| state(outbox)),
-        Command::Since => Err(format!(
-            "the command `{command}` is not available in this version; known are status, snapshot, start and stop"
-        )),
+        Command::Since => since(lifecycle, seq).and_then(granted),
     });
     answered.unwrap_or_else(|error| {
         let refusal = Answer {
@@ -95,22 +112,33 @@ fn state(outbox: &Outbox) -> Result<Vec<u8>, String> {
     })
 }
 
-fn command(request: &[Vec<u8>]) -> Result<Command, String> {
+/// Labels behind `seq`, from the recording of the present or the last run.
+fn since(lifecycle: &Lifecycle, seq: u64) -> Result<Since, String> {
+    let folder = lifecycle.recording().ok_or(
+        "no run was recorded, and labels are sent again from the record only; set `record.enabled`",
+    )?;
+    let (labels, more) = labels_since(&folder, seq, SINCE_BYTES)
+        .map_err(|error| format!("the recording cannot be read: {error}"))?;
+    Ok(Since { labels, more })
+}
+
+/// The command of a request, and the number that goes with it.
+fn command(request: &[Vec<u8>]) -> Result<(Command, u64), String> {
     let [request] = request else {
         return Err(format!(
             "a request is one frame with a CBOR map, and {} frames came",
             request.len()
         ));
     };
-    let cmd = from_cbor::<Request>(request)
-        .map(|request| request.cmd)
+    let Request { cmd, seq } = from_cbor::<Request>(request)
         .map_err(|_| "a request is a CBOR map with a text `cmd`, and this is not one".to_owned())?;
-    Command::of(&cmd).ok_or_else(|| {
+    let command = Command::of(&cmd).ok_or_else(|| {
         format!(
-            "the command `{}` is not known; known are status, snapshot and stop",
+            "the command `{}` is not known; known are status, snapshot, since, start and stop",
             cmd.chars().take(32).collect::<String>().escape_debug()
         )
-    })
+    })?;
+    Ok((command, seq))
 }
 
 fn granted(body: impl Serialize) -> Result<Vec<u8>, String> {

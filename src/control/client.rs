@@ -22,6 +22,8 @@ pub enum Reply<T> {
 #[derive(Serialize)]
 struct Request<'a> {
     cmd: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    seq: Option<u64>,
 }
 
 #[derive(Deserialize)]
@@ -31,7 +33,7 @@ struct Outcome {
     error: Option<String>,
 }
 
-/// Sends `cmd` to the command socket at `endpoint`, with keys when it has some, and reads the answer as `T`. Must be
+/// Sends `cmd`, with a number for those that take one, to the command socket at `endpoint`, with keys when it has some, and reads the answer as `T`. Must be
 /// called on a tokio runtime.
 ///
 /// # Errors
@@ -40,10 +42,11 @@ struct Outcome {
 pub async fn request<T: DeserializeOwned>(
     endpoint: &str,
     cmd: &str,
+    seq: Option<u64>,
     patience: Duration,
     keys: Option<&ClientKeys>,
 ) -> Result<Reply<T>, PublishError> {
-    let request = to_cbor(&Request { cmd }).map_err(|reason| MessageError::Encode {
+    let request = to_cbor(&Request { cmd, seq }).map_err(|reason| MessageError::Encode {
         kind: cmd.to_owned(),
         reason,
     })?;

@@ -1,5 +1,6 @@
 //! The present run, shared by those who command and those who carry out.
 
+use std::path::PathBuf;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use super::{
@@ -23,6 +24,8 @@ struct Inner {
     /// Stops the present run, or the next one.
     stop: Stop,
     quitting: bool,
+    /// Where the present or the last run is recorded.
+    recording: Option<PathBuf>,
 }
 
 impl Lifecycle {
@@ -33,6 +36,7 @@ impl Lifecycle {
                 machine: Machine::default(),
                 stop: Stop::default(),
                 quitting: false,
+                recording: None,
             }),
             changed: Condvar::new(),
             outbox,
@@ -130,6 +134,16 @@ impl Lifecycle {
             tracing::error!("{refusal}");
         }
         self.tell_state(&inner);
+    }
+
+    /// Where the present or the last run is recorded; `None` when it is not.
+    pub fn recording(&self) -> Option<PathBuf> {
+        self.lock().recording.clone()
+    }
+
+    /// The run that begins is recorded there, or not at all.
+    pub(crate) fn set_recording(&self, folder: Option<PathBuf>) {
+        self.lock().recording = folder;
     }
 
     /// There is no board to be set up.

@@ -10,7 +10,7 @@
 //! | `snapshot` | viewer | `epoch`, `last_seq`, `run_start`, `labels`: what a late joiner needs |
 //! | `start` | operator | a run is begun; `state` |
 //! | `stop` | operator | the run ends: what was scanned is still labelled; the daemon waits for `start`; `state` |
-//! | `since` | viewer | not available in this version |
+//! | `since` | viewer | with `seq`: `labels` of the present or last recording with larger numbers, and whether there are `more` |
 //!
 //! With keys ([`crate::security`]) only listed clients get an answer. What one may ask follows from the key that its
 //! connection has proved to hold, not from its routing id. Without keys whoever can reach the socket may ask
@@ -24,7 +24,7 @@ pub mod machine;
 mod server;
 mod stop;
 
-pub use answer::Status;
+pub use answer::{Since, Status};
 pub use client::{Reply, request};
 pub use command::Command;
 pub use lifecycle::Lifecycle;

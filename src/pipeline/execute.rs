@@ -125,6 +125,10 @@ impl Execution<'_> {
                 return Err(error.into());
             }
         };
+        let folder = recorder
+            .as_ref()
+            .map(|recorder| recorder.folder().to_owned());
+        self.lifecycle.set_recording(folder);
         if let Some(recorder) = &recorder {
             sinks.push(Box::new(RecordSink {
                 tap: recorder.labels(),

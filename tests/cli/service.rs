@@ -57,6 +57,53 @@ fn a_stop_by_command_drains() {
     });
 }
 
+/// What was missed is sent again, from the record.
+#[test]
+fn labels_since_a_number_come_from_the_record() {
+    let scene = Scene::new();
+    let home = folder();
+    let dir = format!("record.dir={}", text(home.path()));
+    let recorded = ["--set", "record.enabled=true", "--set", &dir];
+    let fast = [
+        "--set",
+        "sim.speed=max",
+        "--set",
+        "scan.frames=2",
+        "--set",
+        "control.stay=true",
+    ];
+    let watch = scene.watch(&[]);
+    let service = scene.service(&[&recorded[..], &fast[..]].concat());
+    let watch = watch.end().done();
+    let labels = arrived(&watch.err, "label").0 as u64;
+    let since = |seq: u64| -> serde_json::Value {
+        let seq = seq.to_string();
+        let endpoint = &scene.endpoints[2];
+        let arguments = [
+            "ctl",
+            "since",
+            "--seq",
+            &seq,
+            "--json",
+            "--endpoint",
+            endpoint,
+        ];
+        serde_json::from_slice(&run(arguments).done().out).unwrap()
+    };
+    for seq in [0, labels / 2, labels] {
+        let answer = since(seq);
+        let seqs = answer["labels"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|label| label["seq"].as_u64());
+        assert!(seqs.eq((seq + 1..=labels).map(Some)), "{answer}");
+        assert_eq!(answer["more"], false);
+    }
+    service.signal("-INT");
+    service.end().done();
+}
+
 /// A run is stopped and another one started, as often as somebody likes.
 #[test]
 fn runs_follow_each_other() {

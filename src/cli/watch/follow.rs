@@ -145,7 +145,7 @@ impl Follower {
 
     async fn take_snapshot(&mut self, events: &mut Vec<Event>) {
         let keys = self.keys.as_ref();
-        match control::request::<Snapshot>(&self.control, "snapshot", PATIENCE, keys).await {
+        match control::request::<Snapshot>(&self.control, "snapshot", None, PATIENCE, keys).await {
             Ok(Reply::Granted(mut snapshot)) => {
                 for label in std::mem::take(&mut snapshot.labels) {
                     if self.tally.see(&label.header) != Arrival::Known {

@@ -249,6 +249,11 @@ pub struct Recorder {
 }
 
 impl Recorder {
+    /// Where it is.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     /// What takes the frames.
     pub fn frames(&self) -> FrameTap {
         FrameTap {
