@@ -14,6 +14,7 @@ use senescope_hal::{
     Board, ChannelInfo, HostInstant, ReadEvent, ScanRequest, StripBuffer,
     emulator::{Device, EmulatorConfig, Step},
     ingest::{IngestBoard, IngestConfig},
+    replay::{ReplayBoard, ReplayRequest, ReplaySource, ReplaySpeed},
     sim::Speed,
     wire::{
         ActualForm, BlockHeader, CapabilityForm, MAX_BLOCK_HEADER, MAX_CHANNELS, MAX_MESSAGE,
@@ -235,4 +236,52 @@ pub(crate) fn ingest_message(bytes: &[u8]) {
     let summary = board.disarm().unwrap();
     assert_eq!(summary.rows_scanned, given);
     assert_eq!(given, summary.rows_delivered + summary.rows_lost);
+}
+
+/// A file is refused, or every frame of it has as many counts as its size says; what lies about its size takes no
+/// memory that it does not have.
+pub(crate) fn tiff(bytes: &[u8]) {
+    let name = format!(
+        "senescope-fuzz-{}-{:?}.tif",
+        std::process::id(),
+        std::thread::current().id()
+    );
+    let path = std::env::temp_dir().join(name);
+    std::fs::write(&path, bytes).unwrap();
+    let source = ReplaySource::open(&ReplayRequest {
+        paths: vec![path.clone()],
+        pixel_size_um: Some(0.5),
+        ..ReplayRequest::default()
+    });
+    if let Ok(source) = source {
+        let (width, height) = (source.width(), source.height());
+        let channels = source.channels().len();
+        let frames = source.frames();
+        // Larger ones are decoded as these are, and would only take longer.
+        if frames <= 8 && u64::from(width) * u64::from(height) <= 1 << 16 {
+            let mut board = ReplayBoard::new(source, ReplaySpeed::Max).unwrap();
+            let actual = board.configure(&ScanRequest::default()).unwrap();
+            board.arm().unwrap();
+            board.start().unwrap();
+            let mut rows = 0;
+            loop {
+                let samples = actual.strip_rows as usize * width as usize * channels;
+                match board
+                    .read(StripBuffer::detached(samples), HostInstant::default())
+                    .unwrap()
+                {
+                    ReadEvent::Strip(strip) => {
+                        rows += u64::from(strip.header.rows);
+                        let held = strip.header.rows as usize * width as usize * channels;
+                        assert_eq!(strip.samples.len(), held);
+                    }
+                    ReadEvent::Gap(gap) => rows += u64::from(gap.rows),
+                    ReadEvent::Idle => {}
+                    ReadEvent::EndOfRun => break,
+                }
+            }
+            assert_eq!(rows, frames as u64 * u64::from(height));
+        }
+    }
+    std::fs::remove_file(path).unwrap();
 }

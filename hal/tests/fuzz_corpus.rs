@@ -59,3 +59,8 @@ fn device() {
 fn ingest_message() {
     replay("ingest_message", laws::ingest_message);
 }
+
+#[test]
+fn tiff() {
+    replay("tiff", laws::tiff);
+}
