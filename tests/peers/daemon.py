@@ -1,13 +1,25 @@
 """Where a daemon that a peer starts will be found."""
 
+import contextlib
+import random
 import socket
 
 PATIENCE_S = 60
 
 
+def listening() -> socket.socket:
+    """Listen at a port that is free, and below those that outgoing connections are given.
+
+    A daemon that is started again must not find its port taken by somebody's connection.
+    """
+    while True:
+        with contextlib.suppress(OSError):
+            return socket.create_server(("127.0.0.1", random.randrange(20_000, 32_000)))
+
+
 def free_address() -> str:
     """Return an address of this host that nobody listens at."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
+    with listening() as server:
         return f"127.0.0.1:{server.getsockname()[1]}"
 
 
@@ -15,7 +27,7 @@ class Ports:
     """Three free ports: of labels, maps and commands, kept until the daemon wants them."""
 
     def __init__(self):
-        self.listening = [socket.create_server(("127.0.0.1", 0)) for _ in range(3)]
+        self.listening = [listening() for _ in range(3)]
         names = [f"tcp://127.0.0.1:{each.getsockname()[1]}" for each in self.listening]
         self.labels, self.maps, self.control = names
 
