@@ -17,6 +17,7 @@ pub mod domain;
 pub mod evaluate;
 pub mod export;
 pub mod ingest;
+mod json;
 mod npy;
 pub mod pipeline;
 mod random;

@@ -19,8 +19,8 @@ use parquet::file::reader::{FileReader, SerializedFileReader};
 use senescope::{
     domain::{CellFlags, Label},
     recording::{
-        Context, FORMAT, FrameLine, LabelLine, MissingRows, NotKept, RecordingEnd, RecordingState,
-        RunFile, frame_file, line,
+        Context, FORMAT, FrameLine, FrameSettings, LabelLine, MissingRows, NotKept, RecordingEnd,
+        RecordingState, RunFile, frame_file, line,
     },
     stages::publish::{LabelMessage, RunStart},
 };
@@ -130,6 +130,10 @@ impl Fixture {
                 })
                 .collect(),
             source: None,
+            settings: (frame > 0).then(|| FrameSettings {
+                config: "c1".to_owned(),
+                changed: Default::default(),
+            }),
         }
     }
 
@@ -321,6 +325,11 @@ fn csv_has_a_row_a_cell_and_frame() {
     assert!(
         lines[3].ends_with(",12,,,"),
         "a frame without an image: {}",
+        lines[3]
+    );
+    assert!(
+        lines[3].contains(",c1,"),
+        "settings were changed: {}",
         lines[3]
     );
     assert!(

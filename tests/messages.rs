@@ -18,7 +18,7 @@ use senescope::{
     recording::RecordingFailure,
     stages::publish::{
         CamMessage, Finish, Header, Heartbeat, Kind, LabelMessage, Listeners, Message, Outbox, Run,
-        RunEnd, RunState, Stat, Total, VERSION,
+        RunEnd, RunSettings, RunState, Stat, Total, VERSION,
         message::{MessageError, decode, decode_header, encode},
     },
     stages::record::RecordingReport,
@@ -164,6 +164,16 @@ fn examples() -> Vec<(&'static str, String)> {
         (
             "run_start",
             example(&message(Kind::Run, Run::Start(run_start()))),
+        ),
+        (
+            "run_settings",
+            example(&message(
+                Kind::Run,
+                Run::Settings(RunSettings {
+                    frame: 12,
+                    changed: [("segment.threshold_noise".to_owned(), 5.5.into())].into(),
+                }),
+            )),
         ),
         ("run_end", example(&message(Kind::Run, Run::End(end())))),
         ("label", example(&message(Kind::Label, label()))),

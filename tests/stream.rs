@@ -12,7 +12,8 @@ use std::{io::Write, net::TcpStream, sync::Arc, time::Duration};
 
 use ciborium::cbor;
 use senescope::{
-    control::{self, Lifecycle},
+    config::LiveSettings,
+    control::{self, Desk},
     domain::TileWindow,
     stages::publish::{
         CamMessage, Finish, Header, Kind, LabelMessage, Message, Outbox, PublishError,
@@ -121,6 +122,7 @@ async fn an_independent_subscriber_gets_the_whole_run_in_order() {
             }
             Kind::Run => match decode::<Run>(&frames[0]).unwrap().body {
                 Run::End(end) => break end,
+                Run::Settings(settings) => panic!("nobody changed {settings:?}"),
                 Run::Start(start) => {
                     assert_eq!(start, run_start());
                     assert!(!std::mem::replace(&mut started, true), "a second start");
@@ -157,8 +159,7 @@ async fn a_late_joiner_misses_nothing_between_snapshot_and_stream() {
         .unwrap();
     let control = tokio::spawn(control::serve(
         publisher.control(),
-        publisher.outbox(),
-        Lifecycle::new(publisher.outbox()),
+        Desk::new(publisher.outbox(), LiveSettings::default()),
         None,
     ));
     let (joined, go_on) = std::sync::mpsc::sync_channel(1);
@@ -335,8 +336,7 @@ async fn hostile_bytes_on_every_port_change_nothing() {
         .unwrap();
     let _control = tokio::spawn(control::serve(
         publisher.control(),
-        publisher.outbox(),
-        Lifecycle::new(publisher.outbox()),
+        Desk::new(publisher.outbox(), LiveSettings::default()),
         None,
     ));
     let endpoints = [

@@ -18,7 +18,8 @@ use std::{
 };
 
 use senescope::{
-    control::{self, Lifecycle},
+    config::LiveSettings,
+    control::{self, Desk},
     domain::TileWindow,
     stages::publish::{
         CamMessage, Finish, LabelMessage, Outbox, PublishConfig, Publisher, RunEnd,
@@ -169,8 +170,7 @@ fn serve() {
     let outbox = publisher.outbox();
     runtime.spawn(control::serve(
         publisher.control(),
-        outbox.clone(),
-        Lifecycle::new(outbox.clone()),
+        Desk::new(outbox.clone(), LiveSettings::default()),
         None,
     ));
     let say = |line: serde_json::Value| {

@@ -23,6 +23,7 @@ use super::{
     summary, verify,
 };
 use crate::{
+    config::LiveSettings,
     control::Stop,
     pipeline::{Classified, Execution, FrameEnd, Sink, SinkError, Skips, label_message},
     stages::{assemble::FrameBuffer, publish::LabelMessage},
@@ -114,7 +115,7 @@ pub(crate) fn run(arguments: &ReplayArgs) -> Result<Exit, Failure> {
     let publish = arguments
         .publish
         .then(|| publish_config(&settings.publish, settings.limits.outbox_mib));
-    let service = Service::start(publish)?;
+    let service = Service::start(publish, LiveSettings::new(settings.clone()))?;
     let ensemble = load_ensemble(&settings, &*service.clock)?;
     let replayed = board::replay(
         ReplayRequest {
@@ -126,6 +127,7 @@ pub(crate) fn run(arguments: &ReplayArgs) -> Result<Exit, Failure> {
         arguments.speed,
     )?;
     let mut session = board::on(replayed, &settings, service.clock.clone());
+    let live = &service.desk.settings;
     let execution = Execution {
         session: &mut session,
         request: &ScanRequest {
@@ -134,8 +136,10 @@ pub(crate) fn run(arguments: &ReplayArgs) -> Result<Exit, Failure> {
             ..ScanRequest::default()
         },
         ensemble: &ensemble,
-        settings: &settings,
-        outbox: &service.outbox,
+        settings: live.now(),
+        in_force: &|_| live.now(),
+        last_frame: None,
+        outbox: &service.desk.outbox,
         lifecycle: service.one_run()?,
         clock: &*service.clock,
         started_utc: Some(jiff::Timestamp::now().to_string()),
@@ -145,13 +149,14 @@ pub(crate) fn run(arguments: &ReplayArgs) -> Result<Exit, Failure> {
     };
     let reader_left = Arc::new(AtomicBool::new(false));
     let ended = execution.run(|scan| {
+        live.scanning(scan.pixel_size_um);
         let mut sinks: Vec<Box<dyn Sink>> = Vec::new();
         if arguments.json {
             sinks.push(Box::new(JsonLines {
                 pixel_size_um: scan.pixel_size_um,
                 frame: Vec::new(),
                 reader_left: reader_left.clone(),
-                stop: service.lifecycle.run_stop(),
+                stop: service.desk.lifecycle.run_stop(),
             }));
         }
         if let Some(dir) = &arguments.maps {

@@ -1,6 +1,6 @@
 //! `senescope run`: the service.
 
-use std::path::Path;
+use std::{path::Path, sync::Arc};
 
 use clap::Args;
 
@@ -10,8 +10,8 @@ use super::{
     summary,
 };
 use crate::{
-    config::{Backend, Settings, SimSpeed},
-    pipeline::{Cause, Ended, Execution, Skips},
+    config::{Backend, LiveSettings, Settings, SimSpeed},
+    pipeline::{Cause, Ended, Execution, LastFrame, Reprocessor, Skips},
     recording::{self, Recovered},
     stages::{infer::Ensemble, publish::Finish},
 };
@@ -38,7 +38,7 @@ pub(crate) fn run(arguments: &RunArgs) -> Result<Exit, Failure> {
     if settings.record.enabled {
         recover_recordings(&settings.record.dir)?;
     }
-    let service = Service::start(Some(publish))?;
+    let service = Service::start(Some(publish), LiveSettings::new(settings.clone()))?;
     let result = serve(&settings, &service);
     service.close();
     result
@@ -75,7 +75,7 @@ fn recover_recordings(dir: &Path) -> Result<(), Failure> {
 }
 
 fn serve(settings: &Settings, service: &Service) -> Result<Exit, Failure> {
-    let ensemble = load_ensemble(settings, &*service.clock)?;
+    let ensemble = Arc::new(load_ensemble(settings, &*service.clock)?);
     let source = board::session(settings, &ensemble.manifest().channels, service)?;
     let ports = source.ports.iter();
     let records: String = ports.map(|port| format!("  records  {port}\n")).collect();
@@ -93,11 +93,20 @@ fn serve(settings: &Settings, service: &Service) -> Result<Exit, Failure> {
         Err(failure) if failure.exit == Exit::Done => {}
         printed => printed?,
     }
+    let last_frame = Arc::new(LastFrame::new(
+        (settings.limits.last_frame_mib as usize) << 20,
+    ));
+    service.desk.reprocessing.by(Arc::new(Reprocessor {
+        ensemble: Arc::clone(&ensemble),
+        last_frame: Arc::clone(&last_frame),
+        clock: Arc::clone(&service.clock),
+    }));
     let mut runs = Runs {
         settings,
         service,
         ensemble: &ensemble,
         source: Some(source),
+        last_frame: &last_frame,
     };
     runs.all()
 }
@@ -116,12 +125,14 @@ struct Runs<'a> {
     ensemble: &'a Ensemble,
     /// The board, until it fails.
     source: Option<board::Source>,
+    /// The last whole frame.
+    last_frame: &'a LastFrame,
 }
 
 impl Runs<'_> {
     /// Carries out the runs that are wanted, until one ends by itself or the program is to end.
     fn all(&mut self) -> Result<Exit, Failure> {
-        let lifecycle = &self.service.lifecycle;
+        let lifecycle = &self.service.desk.lifecycle;
         if self.settings.control.autostart
             && let Err(refusal) = lifecycle.start()
         {
@@ -170,23 +181,29 @@ impl Runs<'_> {
             None => {
                 let channels = &self.ensemble.manifest().channels;
                 let opened = board::session(self.settings, channels, self.service);
-                opened.inspect_err(|_| self.service.lifecycle.not_armed())?
+                opened.inspect_err(|_| self.service.desk.lifecycle.not_armed())?
             }
         };
+        let live = &self.service.desk.settings;
         let ended = Execution {
             session: &mut source.session,
             request: &board::request(self.settings),
             ensemble: self.ensemble,
-            settings: self.settings,
-            outbox: &self.service.outbox,
-            lifecycle: &self.service.lifecycle,
+            settings: live.now(),
+            in_force: &|_| live.now(),
+            last_frame: Some(self.last_frame),
+            outbox: &self.service.desk.outbox,
+            lifecycle: &self.service.desk.lifecycle,
             clock: &*self.service.clock,
             started_utc: Some(jiff::Timestamp::now().to_string()),
             recorded: true,
             stuck: &give_up,
             skips: &Skips::new(),
         }
-        .run(|_| Ok(Vec::new()));
+        .run(|scan| {
+            live.scanning(scan.pixel_size_um);
+            Ok(Vec::new())
+        });
         self.source = Some(source);
         ended.map_err(|refused| board::of_settings(refused.into()))
     }

@@ -7,8 +7,8 @@ use tokio::runtime::Runtime;
 
 use super::{Blame, Exit, Failure};
 use crate::{
-    config::{self, Publish, Settings},
-    control::{self, Lifecycle, Stop},
+    config::{self, LiveSettings, Publish, Settings},
+    control::{self, Desk, Lifecycle, Stop},
     ingest::IngestSocket,
     pipeline::Refused,
     security::{Security, SecurityError, SecurityErrorKind},
@@ -27,16 +27,20 @@ pub(crate) struct Service {
     runtime: Runtime,
     publisher: Option<Publisher>,
     security: Option<Security>,
-    pub(crate) outbox: Outbox,
+    /// Where results go, the runs, and the settings in force: clients ask and change the same.
+    pub(crate) desk: Desk,
     /// Asked when the program is to end.
     pub(crate) stop: Stop,
-    pub(crate) lifecycle: Lifecycle,
     pub(crate) clock: Arc<dyn Clock>,
 }
 
 impl Service {
     /// Starts the runtime, takes the signals, and binds the sockets when there is somewhere to publish.
-    pub(crate) fn start(publish: Option<Publishing>) -> Result<Self, Failure> {
+    /// Clients may change `settings` as far as that is allowed.
+    pub(crate) fn start(
+        publish: Option<Publishing>,
+        settings: LiveSettings,
+    ) -> Result<Self, Failure> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let stop = Stop::default();
         let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -59,32 +63,30 @@ impl Service {
             Some(publisher) => publisher.outbox(),
             None => Outbox::disabled(clock.clone()),
         };
-        let lifecycle = Lifecycle::new(outbox.clone());
+        let desk = Desk::new(outbox, settings);
         if let Some(publisher) = &publisher {
             runtime.spawn(control::serve(
                 publisher.control(),
-                outbox.clone(),
-                lifecycle.clone(),
+                desk.clone(),
                 security.as_ref().map(|security| security.clients.clone()),
             ));
         }
-        runtime.spawn(take_signals(stop.clone(), lifecycle.clone()));
+        runtime.spawn(take_signals(stop.clone(), desk.lifecycle.clone()));
         Ok(Self {
             runtime,
             publisher,
             security,
-            outbox,
+            desk,
             stop,
-            lifecycle,
             clock,
         })
     }
 
     /// Asks for the only run of this program.
     pub(crate) fn one_run(&self) -> Result<&Lifecycle, Failure> {
-        let started = self.lifecycle.start();
+        let started = self.desk.lifecycle.start();
         started.map_err(|refusal| Failure::message(Exit::Done, refusal))?;
-        Ok(&self.lifecycle)
+        Ok(&self.desk.lifecycle)
     }
 
     /// Where others find the sockets, with the ports that were taken: labels, maps, control.

@@ -1,6 +1,7 @@
 //! `senescope replay --verify`: whether a recording is as it was written, and is said to be the same again.
 
 use std::{
+    collections::BTreeMap,
     io::ErrorKind,
     path::Path,
     sync::{Arc, Mutex, PoisonError},
@@ -17,27 +18,33 @@ use super::{
     service::{Service, load_ensemble, publish_config},
 };
 use crate::{
-    config::Settings,
+    config::{Effective, LiveSettings, Settings, with},
     pipeline::{Classified, Execution, FrameEnd, Sink, SinkError, Skips, context, label_line},
     recording::{
-        Context, Inspection, Recording, RecordingError, Verdict, Verifier, inspect,
-        setting_differences,
+        Context, FrameLine, FrameSettings, Inspection, Recording, RecordingError, Verdict,
+        Verifier, inspect, setting_differences,
     },
     stages::assemble::FrameBuffer,
 };
 
+/// What a client is told that wants other settings.
+const FIXED: &str =
+    "a recording is compared, with the settings that were in force when it was made";
 /// Differences that are printed.
 const PRINTED: usize = 50;
 
 /// Replays the recording in `folder` with its own settings, but for those that are given, and compares.
 pub(crate) fn run(arguments: &ReplayArgs, folder: &Path) -> Result<Exit, Failure> {
     let recording = Recording::open(folder)?;
-    let settings = settings(arguments, &recording)?;
+    let recorded = recorded_settings(&recording)?;
+    let settings: Arc<Effective> = Arc::new(over(arguments, recorded.clone())?.into());
     let inspection = inspect(&recording)?;
+    let by_frame = settings_by_frame(arguments, &recorded, &settings, &inspection)?;
     let publish = arguments
         .publish
         .then(|| publish_config(&settings.publish, settings.limits.outbox_mib));
-    let service = Service::start(publish)?;
+    let fixed = LiveSettings::fixed(Settings::clone(&settings), FIXED);
+    let service = Service::start(publish, fixed)?;
     let ensemble = load_ensemble(&settings, &*service.clock)?;
     let verdict = if inspection.frames.is_empty() {
         Verifier::new(&recording, inspection)?.finish()?
@@ -61,8 +68,14 @@ pub(crate) fn run(arguments: &ReplayArgs, folder: &Path) -> Result<Exit, Failure
                 ..ScanRequest::default()
             },
             ensemble: &ensemble,
-            settings: &settings,
-            outbox: &service.outbox,
+            settings: Arc::clone(&settings),
+            in_force: &|frame| {
+                let index = usize::try_from(frame).ok();
+                let of_frame = index.and_then(|index| by_frame.get(index));
+                Arc::clone(of_frame.unwrap_or(&settings))
+            },
+            last_frame: None,
+            outbox: &service.desk.outbox,
             lifecycle: service.one_run()?,
             clock: &*service.clock,
             started_utc: None,
@@ -97,9 +110,9 @@ pub(crate) fn run(arguments: &ReplayArgs, folder: &Path) -> Result<Exit, Failure
     tell(&recording, &verdict, &now, &settings)
 }
 
-/// Those of the recording, but for those that are given.
-fn settings(arguments: &ReplayArgs, recording: &Recording) -> Result<Settings, Failure> {
-    let base = serde_json::from_value(recording.run().settings.clone()).map_err(|error| {
+/// Those with which the run began.
+fn recorded_settings(recording: &Recording) -> Result<Settings, Failure> {
+    serde_json::from_value(recording.run().settings.clone()).map_err(|error| {
         Failure::message(
             Exit::Data,
             format!(
@@ -108,8 +121,45 @@ fn settings(arguments: &ReplayArgs, recording: &Recording) -> Result<Settings, F
                 recording.run().context.software
             ),
         )
-    })?;
-    let mut settings = arguments.settings.load_over(Some(base))?;
+    })
+}
+
+/// Those that were in force for each frame, but for those that are given.
+fn settings_by_frame(
+    arguments: &ReplayArgs,
+    recorded: &Settings,
+    began: &Arc<Effective>,
+    inspection: &Inspection,
+) -> Result<Vec<Arc<Effective>>, Failure> {
+    let mut known: BTreeMap<&str, Arc<Effective>> = BTreeMap::new();
+    let mut by_frame = Vec::with_capacity(inspection.frames.len());
+    for FrameLine {
+        frame, settings, ..
+    } in &inspection.frames
+    {
+        let of_frame = match settings {
+            None => Arc::clone(began),
+            Some(FrameSettings { config, changed }) => match known.get(config.as_str()) {
+                Some(known) => Arc::clone(known),
+                None => {
+                    let then = with(recorded, changed).map_err(|error| {
+                        let sentence = format!("the settings of frame {frame}: {error}");
+                        Failure::message(Exit::Data, sentence)
+                    })?;
+                    let of_frame: Arc<Effective> = Arc::new(over(arguments, then)?.into());
+                    known.insert(config, Arc::clone(&of_frame));
+                    of_frame
+                }
+            },
+        };
+        by_frame.push(of_frame);
+    }
+    Ok(by_frame)
+}
+
+/// `recorded`, but for those that are given.
+fn over(arguments: &ReplayArgs, recorded: Settings) -> Result<Settings, Failure> {
+    let mut settings = arguments.settings.load_over(Some(recorded))?;
     if let Some(threads) = arguments.threads {
         settings.engine.threads = threads;
     }
@@ -171,7 +221,7 @@ fn tell(
     recording: &Recording,
     verdict: &Verdict,
     now: &Context,
-    settings: &Settings,
+    settings: &Effective,
 ) -> Result<Exit, Failure> {
     let figures = format!(
         "{} frame(s), {} label(s) and {} map(s) of {} are as they were recorded",
@@ -199,7 +249,7 @@ fn tell(
     }
     if !verdict.is_equal() {
         let was = &recording.run().context;
-        let effective = serde_json::to_value(settings).blame(Exit::Software)?;
+        let effective = serde_json::to_value(&**settings).blame(Exit::Software)?;
         for reason in reasons(was, now, &recording.run().settings, &effective) {
             text.push_str(&format!("\n  why: {reason}"));
         }

@@ -58,6 +58,7 @@ pub const KEYS: &[Key] = &[
     key("limits.tiles_mib", "MiB", 1.0, 4096.0),
     key("limits.record_mib", "MiB", 1.0, 65_536.0),
     key("limits.outbox_mib", "MiB", 1.0, 4096.0),
+    key("limits.last_frame_mib", "MiB", 0.0, 4096.0),
 ];
 
 /// Every key that takes one of a few words: the words, and what else it takes. A test holds them against the

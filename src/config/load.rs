@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use config::{Config, Environment, File, FileFormat, FileSourceString};
 use serde_json::Value;
 
-use super::{KEYS, Settings, keys::WORDS};
+use super::{KEYS, LIVE, Settings, keys::WORDS};
 use crate::{digest::sha256_hex, stages::segment::SegmentError};
 
 /// A configuration file larger than this is none.
@@ -93,6 +93,12 @@ pub enum ConfigError {
         place: String,
         /// Where in it, and what was expected.
         reason: String,
+    },
+    /// A key that a run was set up with.
+    #[error("`{key}` cannot be changed while the daemon runs; {} can", LIVE.join(", "))]
+    NotLive {
+        /// The key.
+        key: String,
     },
     /// Wrong in another way.
     #[error("the configuration is not valid: {0}")]

@@ -5,11 +5,13 @@
 
 mod control;
 mod keys;
+mod live;
 mod load;
 mod settings;
 
 pub use control::Control;
 pub use keys::{KEYS, Key};
+pub use live::{Effective, LIVE, LiveSettings, changed, differences, with};
 pub use load::{ConfigError, Sources, digest, load};
 pub use settings::{
     Backend, Board, Engine, EnsembleSettings, Folder, Ingest, Limits, Publish, Scan, Security,

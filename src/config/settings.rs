@@ -326,6 +326,9 @@ pub struct Limits {
     pub record_mib: u32,
     /// Messages waiting for the sockets, in MiB.
     pub outbox_mib: u32,
+    /// A frame of at most this size is kept until the next is there, in MiB: `ctl reprocess` says what is said of it
+    /// with other settings.
+    pub last_frame_mib: u32,
 }
 
 impl Default for Limits {
@@ -335,6 +338,7 @@ impl Default for Limits {
             tiles_mib: 64,
             record_mib: 256,
             outbox_mib: 32,
+            last_frame_mib: 64,
         }
     }
 }

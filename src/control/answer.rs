@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    config::{Effective, LiveSettings, Settings, changed},
     control::{
-        Lifecycle,
+        Lifecycle, Reprocessed, Reprocessing,
         command::{Caller, Command},
     },
     recording::{LabelLine, labels_since},
@@ -24,6 +25,41 @@ struct Request {
     /// For `since`.
     #[serde(default)]
     seq: u64,
+    /// For `set` and `reprocess`: `section.key=value` each.
+    #[serde(default)]
+    set: Vec<String>,
+}
+
+/// What requests are answered from. Copies share everything.
+#[derive(Clone)]
+pub struct Desk {
+    /// What was published, and where the daemon is.
+    pub outbox: Outbox,
+    /// The runs.
+    pub lifecycle: Lifecycle,
+    /// The settings in force.
+    pub settings: LiveSettings,
+    /// The last frame once more.
+    pub reprocessing: Reprocessing,
+}
+
+impl Desk {
+    /// No run is on, and `settings` are in force.
+    pub fn new(outbox: Outbox, settings: LiveSettings) -> Self {
+        Self {
+            lifecycle: Lifecycle::new(outbox.clone()),
+            reprocessing: Reprocessing::default(),
+            outbox,
+            settings,
+        }
+    }
+}
+
+/// An answer, now or after some work.
+pub(super) enum Answered {
+    Now(Vec<u8>),
+    /// Takes long, and belongs on a thread of its own.
+    Later(Box<dyn FnOnce() -> Vec<u8> + Send>),
 }
 
 /// Answer to `status`.
@@ -56,6 +92,28 @@ pub struct Since {
     pub more: bool,
 }
 
+/// Answer to `settings` and `set`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct InForce {
+    /// Digest of the settings.
+    pub config: String,
+    /// All of them: of a run that is on, from its next frame on.
+    pub settings: Settings,
+}
+
+/// Answer to `reprocess`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Again {
+    /// What is said now.
+    #[serde(flatten)]
+    pub said: Reprocessed,
+    /// Labels that are left out because the answer would be too long.
+    pub left_out: u64,
+}
+
+/// Longest that the labels of one `reprocess` are, in bytes.
+const AGAIN_BYTES: usize = 8 << 20;
+
 /// Longest that the labels of one answer are on the disk, in bytes.
 const SINCE_BYTES: u64 = 1 << 20;
 
@@ -77,33 +135,94 @@ struct Where {
 }
 
 /// Answers one request of `caller`, whatever its bytes are.
-pub(super) fn answer(
-    request: &[Vec<u8>],
-    caller: &Caller,
-    outbox: &Outbox,
-    lifecycle: &Lifecycle,
-) -> Vec<u8> {
-    let permitted = command(request).and_then(|(command, seq)| {
+pub(super) fn answer(request: &[Vec<u8>], caller: &Caller, desk: &Desk) -> Answered {
+    let permitted = command(request).and_then(|(command, request)| {
         caller.may(command)?;
-        Ok((command, seq))
+        Ok((command, request))
     });
-    let answered = permitted.and_then(|(command, seq)| match command {
-        Command::Status => granted(status(outbox)),
-        Command::Snapshot => outbox
-            .snapshot()
-            .map_err(|error| error.to_string())
-            .and_then(granted),
-        Command::Start => lifecycle.start().and_then(|()| state(outbox)),
-        Command::Stop => lifecycle.stop().and_then(|()| state(outbox)),
-        Command::Since => since(lifecycle, seq).and_then(granted),
+    let Desk {
+        outbox,
+        lifecycle,
+        settings,
+        ..
+    } = desk;
+    let answered = permitted.and_then(|(command, request)| {
+        match command {
+            Command::Status => granted(status(outbox)),
+            Command::Snapshot => outbox
+                .snapshot()
+                .map_err(|error| error.to_string())
+                .and_then(granted),
+            Command::Start => lifecycle.start().and_then(|()| state(outbox)),
+            Command::Stop => lifecycle.stop().and_then(|()| state(outbox)),
+            Command::Since => since(lifecycle, request.seq).and_then(granted),
+            Command::Settings => granted(in_force(&settings.now())),
+            Command::Set => set(settings, &request.set).and_then(granted),
+            Command::Reprocess => return Ok(Answered::Later(reprocess(desk, &request.set)?)),
+        }
+        .map(Answered::Now)
     });
-    answered.unwrap_or_else(|error| {
-        let refusal = Answer {
-            ok: false,
-            body: Refusal { error: &error },
-        };
-        to_cbor(&refusal).unwrap_or_default()
-    })
+    answered.unwrap_or_else(|error| Answered::Now(refused(&error)))
+}
+
+fn refused(error: &str) -> Vec<u8> {
+    let refusal = Answer {
+        ok: false,
+        body: Refusal { error },
+    };
+    to_cbor(&refusal).unwrap_or_default()
+}
+
+fn in_force(settings: &Effective) -> InForce {
+    InForce {
+        config: settings.digest().to_owned(),
+        settings: Settings::clone(settings),
+    }
+}
+
+fn set(settings: &LiveSettings, changes: &[String]) -> Result<InForce, String> {
+    if changes.is_empty() {
+        return Err(
+            "nothing to set: give `set` as a list of texts such as segment.smoothing_um=0.8"
+                .to_owned(),
+        );
+    }
+    let effective = settings
+        .change(changes)
+        .map_err(|error| error.to_string())?;
+    Ok(in_force(&effective))
+}
+
+/// What does it, once that is known to be possible.
+fn reprocess(
+    desk: &Desk,
+    changes: &[String],
+) -> Result<Box<dyn FnOnce() -> Vec<u8> + Send>, String> {
+    let settings = changed(&desk.settings.now(), changes).map_err(|error| error.to_string())?;
+    let turn = desk.reprocessing.turn()?;
+    let lifecycle = desk.lifecycle.clone();
+    Ok(Box::new(move || {
+        let said = turn.who.reprocess(settings, &|| lifecycle.is_quitting());
+        said.map(bounded)
+            .and_then(granted)
+            .unwrap_or_else(|error| refused(&error))
+    }))
+}
+
+/// The labels that an answer has room for.
+fn bounded(mut said: Reprocessed) -> Again {
+    let mut bytes = 0;
+    let there = said.labels.len();
+    let kept = said.labels.iter().take_while(|label| {
+        bytes += to_cbor(label).map_or(0, |cbor| cbor.len());
+        bytes <= AGAIN_BYTES
+    });
+    let kept = kept.count();
+    said.labels.truncate(kept);
+    Again {
+        said,
+        left_out: (there - kept) as u64,
+    }
 }
 
 fn state(outbox: &Outbox) -> Result<Vec<u8>, String> {
@@ -122,23 +241,25 @@ fn since(lifecycle: &Lifecycle, seq: u64) -> Result<Since, String> {
     Ok(Since { labels, more })
 }
 
-/// The command of a request, and the number that goes with it.
-fn command(request: &[Vec<u8>]) -> Result<(Command, u64), String> {
+/// The command of a request, and what goes with it.
+fn command(request: &[Vec<u8>]) -> Result<(Command, Request), String> {
     let [request] = request else {
         return Err(format!(
             "a request is one frame with a CBOR map, and {} frames came",
             request.len()
         ));
     };
-    let Request { cmd, seq } = from_cbor::<Request>(request)
+    let request = from_cbor::<Request>(request)
         .map_err(|_| "a request is a CBOR map with a text `cmd`, and this is not one".to_owned())?;
-    let command = Command::of(&cmd).ok_or_else(|| {
+    let command = Command::of(&request.cmd).ok_or_else(|| {
+        let cmd = request.cmd.chars().take(32).collect::<String>();
         format!(
-            "the command `{}` is not known; known are status, snapshot, since, start and stop",
-            cmd.chars().take(32).collect::<String>().escape_debug()
+            "the command `{}` is not known; known are {}",
+            cmd.escape_debug(),
+            Command::ALL.map(Command::name).join(", ")
         )
     })?;
-    Ok((command, seq))
+    Ok((command, request))
 }
 
 fn granted(body: impl Serialize) -> Result<Vec<u8>, String> {
@@ -172,19 +293,26 @@ mod tests {
         Outbox::disabled(Arc::new(SystemClock))
     }
 
-    fn ask(request: &[Vec<u8>], lifecycle: &Lifecycle) -> (bool, String) {
+    /// The bytes of an answer.
+    fn said(request: &[Vec<u8>], caller: &Caller, desk: &Desk) -> Vec<u8> {
+        match answer(request, caller, desk) {
+            Answered::Now(bytes) => bytes,
+            Answered::Later(work) => work(),
+        }
+    }
+
+    fn ask(request: &[Vec<u8>], desk: &Desk) -> (bool, String) {
         #[derive(Deserialize)]
         struct Reply {
             ok: bool,
             error: Option<String>,
         }
-        let reply: Reply =
-            from_cbor(&answer(request, &Caller::Anybody, &outbox(), lifecycle)).unwrap();
+        let reply: Reply = from_cbor(&said(request, &Caller::Anybody, desk)).unwrap();
         (reply.ok, reply.error.unwrap_or_default())
     }
 
-    fn idle() -> Lifecycle {
-        Lifecycle::new(outbox())
+    fn idle() -> Desk {
+        Desk::new(outbox(), LiveSettings::default())
     }
 
     fn request(value: &Value) -> Vec<Vec<u8>> {
@@ -197,10 +325,9 @@ mod tests {
             let request = request(&cbor!({"cmd" => cmd, "more" => [1, 2]}).unwrap());
             assert_eq!(ask(&request, &idle()), (true, String::new()), "{cmd}");
         }
-        let reply: Status = from_cbor(&answer(
+        let reply: Status = from_cbor(&said(
             &request(&cbor!({"cmd" => "status"}).unwrap()),
             &Caller::Anybody,
-            &outbox(),
             &idle(),
         ))
         .unwrap();
@@ -212,8 +339,9 @@ mod tests {
 
     #[test]
     fn a_run_is_started_and_stopped_once_or_it_is_said_why_not() {
-        let lifecycle = idle();
-        let command = |cmd: &str| ask(&request(&cbor!({"cmd" => cmd}).unwrap()), &lifecycle);
+        let desk = idle();
+        let lifecycle = &desk.lifecycle;
+        let command = |cmd: &str| ask(&request(&cbor!({"cmd" => cmd}).unwrap()), &desk);
         let (done, why) = command("stop");
         assert!(!done && why.contains("no run is on"), "{why}");
         assert!(command("start").0);
@@ -228,16 +356,100 @@ mod tests {
     }
 
     #[test]
+    fn settings_are_set_all_together_or_refused() {
+        let desk = idle();
+        let set = |set: Vec<&str>| {
+            ask(
+                &request(&cbor!({"cmd" => "set", "set" => set}).unwrap()),
+                &desk,
+            )
+        };
+        assert_eq!(
+            set(vec!["segment.smoothing_um=0.8", "quality.warn_part=0.3"]),
+            (true, String::new())
+        );
+        let now = desk.settings.now();
+        assert_eq!(
+            (now.segment.smoothing_um, now.quality.warn_part),
+            (0.8, 0.3)
+        );
+        for (wrong, word) in [
+            (vec![], "nothing to set"),
+            (
+                vec!["segment.smoothing_um=1", "scan.height=64"],
+                "`scan.height`",
+            ),
+            (vec!["segment.smoothing_um"], "section.key=value"),
+            (vec!["segment.smoothing_um=-1"], "segment.smoothing_um"),
+        ] {
+            let (done, why) = set(wrong);
+            assert!(!done && why.contains(word), "{why}");
+        }
+        assert_eq!(desk.settings.now(), now);
+        let reply: InForce = from_cbor(&said(
+            &request(&cbor!({"cmd" => "settings"}).unwrap()),
+            &Caller::Anybody,
+            &desk,
+        ))
+        .unwrap();
+        assert_eq!(
+            (reply.config.as_str(), &reply.settings),
+            (now.digest(), &**now)
+        );
+    }
+
+    /// Says that the frame has no cells, when it is let.
+    struct Slow(crossbeam_channel::Receiver<()>);
+
+    impl crate::control::Reprocess for Slow {
+        fn reprocess(
+            &self,
+            settings: Settings,
+            _: &dyn Fn() -> bool,
+        ) -> Result<Reprocessed, String> {
+            self.0.recv().map_err(|error| error.to_string())?;
+            Ok(Reprocessed {
+                frame: 3,
+                field: 0,
+                config: Effective::from(settings).digest().to_owned(),
+                labels: Vec::new(),
+            })
+        }
+    }
+
+    #[test]
+    fn one_at_a_time_looks_at_the_last_frame_again() {
+        let desk = idle();
+        let request =
+            request(&cbor!({"cmd" => "reprocess", "set" => ["segment.smoothing_um=0.8"]}).unwrap());
+        assert!(ask(&request, &desk).1.contains("no run has begun"));
+        let (let_go, held) = crossbeam_channel::bounded(1);
+        desk.reprocessing.by(Arc::new(Slow(held)));
+        let Answered::Later(work) = answer(&request, &Caller::Anybody, &desk) else {
+            panic!("it was answered at once");
+        };
+        assert!(ask(&request, &desk).1.contains("when that is done"));
+        let_go.send(()).unwrap();
+        let again: Again = from_cbor(&work()).unwrap();
+        assert_eq!((again.said.frame, again.left_out), (3, 0));
+        // The settings in force are as they were.
+        assert_eq!(*desk.settings.now(), Settings::default().into());
+        assert_ne!(again.said.config, desk.settings.now().digest());
+        let_go.send(()).unwrap();
+        assert!(ask(&request, &desk).0);
+    }
+
+    #[test]
     fn who_may_not_stop_does_not() {
-        let lifecycle = idle();
-        lifecycle.start().unwrap();
+        let desk = idle();
+        desk.lifecycle.start().unwrap();
         let request = request(&cbor!({"cmd" => "stop"}).unwrap());
         let viewer = Caller::Client {
             name: "desk".to_owned(),
             role: crate::security::Role::Viewer,
         };
         for caller in [viewer, Caller::Stranger] {
-            let answer = answer(&request, &caller, &outbox(), &lifecycle);
+            let answer = said(&request, &caller, &desk);
             let fields: Value = from_cbor(&answer).unwrap();
             let ok = fields
                 .as_map()
@@ -245,7 +457,7 @@ mod tests {
                 .iter()
                 .find(|(key, _)| key.as_text() == Some("ok"));
             assert_eq!(ok.unwrap().1, Value::Bool(false), "{caller:?}");
-            assert!(!lifecycle.run_stop().asked(), "{caller:?}");
+            assert!(!desk.lifecycle.run_stop().asked(), "{caller:?}");
         }
     }
 

@@ -19,11 +19,27 @@ pub enum Reply<T> {
     Refused(String),
 }
 
-#[derive(Serialize)]
-struct Request<'a> {
-    cmd: &'a str,
+/// What is asked.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Request {
+    /// The command's name.
+    pub cmd: String,
+    /// For `since`: the number of the last label that is not wanted.
     #[serde(skip_serializing_if = "Option::is_none")]
-    seq: Option<u64>,
+    pub seq: Option<u64>,
+    /// For `set` and `reprocess`: settings, `section.key=value` each.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub set: Vec<String>,
+}
+
+impl Request {
+    /// A command without anything.
+    pub fn of(cmd: &str) -> Self {
+        Self {
+            cmd: cmd.to_owned(),
+            ..Self::default()
+        }
+    }
 }
 
 #[derive(Deserialize)]
@@ -33,7 +49,7 @@ struct Outcome {
     error: Option<String>,
 }
 
-/// Sends `cmd`, with a number for those that take one, to the command socket at `endpoint`, with keys when it has some, and reads the answer as `T`. Must be
+/// Sends a request to the command socket at `endpoint`, with keys when it has some, and reads the answer as `T`. Must be
 /// called on a tokio runtime.
 ///
 /// # Errors
@@ -41,16 +57,15 @@ struct Outcome {
 /// or the answer is not one.
 pub async fn request<T: DeserializeOwned>(
     endpoint: &str,
-    cmd: &str,
-    seq: Option<u64>,
+    request: &Request,
     patience: Duration,
     keys: Option<&ClientKeys>,
 ) -> Result<Reply<T>, PublishError> {
-    let request = to_cbor(&Request { cmd, seq }).map_err(|reason| MessageError::Encode {
-        kind: cmd.to_owned(),
+    let bytes = to_cbor(request).map_err(|reason| MessageError::Encode {
+        kind: request.cmd.clone(),
         reason,
     })?;
-    let answer = socket::ask(endpoint, request, patience, keys).await?;
+    let answer = socket::ask(endpoint, bytes, patience, keys).await?;
     let outcome: Outcome = from_cbor(&answer)?;
     Ok(if outcome.ok {
         Reply::Granted(from_cbor(&answer)?)

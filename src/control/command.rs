@@ -17,16 +17,25 @@ pub enum Command {
     Start,
     /// End the run.
     Stop,
+    /// The settings in force.
+    Settings,
+    /// Change settings from the next frame on.
+    Set,
+    /// The last frame once more, with other settings.
+    Reprocess,
 }
 
 impl Command {
     /// Every command.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 8] = [
         Self::Status,
         Self::Snapshot,
         Self::Since,
         Self::Start,
         Self::Stop,
+        Self::Settings,
+        Self::Set,
+        Self::Reprocess,
     ];
 
     /// The command of this name.
@@ -42,14 +51,18 @@ impl Command {
             Self::Since => "since",
             Self::Start => "start",
             Self::Stop => "stop",
+            Self::Settings => "settings",
+            Self::Set => "set",
+            Self::Reprocess => "reprocess",
         }
     }
 
     /// The least role that may ask it.
     pub fn least_role(self) -> Role {
         match self {
-            Self::Status | Self::Snapshot | Self::Since => Role::Viewer,
-            Self::Start | Self::Stop => Role::Operator,
+            Self::Status | Self::Snapshot | Self::Since | Self::Settings => Role::Viewer,
+            // It takes time from the networks of the run.
+            Self::Start | Self::Stop | Self::Set | Self::Reprocess => Role::Operator,
         }
     }
 }
@@ -109,6 +122,9 @@ mod tests {
             (Command::Since, [true, true, true, false]),
             (Command::Start, [false, true, true, false]),
             (Command::Stop, [false, true, true, false]),
+            (Command::Settings, [true, true, true, false]),
+            (Command::Set, [false, true, true, false]),
+            (Command::Reprocess, [false, true, true, false]),
         ];
         assert_eq!(table.map(|(command, _)| command), Command::ALL);
         for (command, may) in table {

@@ -3,27 +3,29 @@
 use std::sync::Arc;
 
 use crate::{
-    control::{Lifecycle, answer::answer, command::Caller},
-    security::Clients,
-    stages::publish::{
-        Outbox,
-        socket::{ReplyTo, RouterSocket},
+    control::{
+        Desk,
+        answer::{Answered, answer},
+        command::Caller,
     },
+    security::Clients,
+    stages::publish::socket::{ReplyTo, RouterSocket},
 };
 
 /// Answers the requests that come to `socket`, until it is closed. `clients` says whose keys are whose, when the socket
 /// has keys; it answers nobody else.
-pub async fn serve(
-    socket: Arc<RouterSocket>,
-    outbox: Outbox,
-    lifecycle: Lifecycle,
-    clients: Option<Arc<Clients>>,
-) {
+pub async fn serve(socket: Arc<RouterSocket>, desk: Desk, clients: Option<Arc<Clients>>) {
     loop {
         match socket.recv().await {
             Ok((peer, request)) => {
                 let caller = caller(&peer, socket.is_secured(), clients.as_deref());
-                socket.reply(&peer, answer(&request, &caller, &outbox, &lifecycle));
+                match answer(&request, &caller, &desk) {
+                    Answered::Now(answer) => socket.reply(&peer, answer),
+                    Answered::Later(work) => {
+                        let socket = Arc::clone(&socket);
+                        tokio::task::spawn_blocking(move || socket.reply(&peer, work()));
+                    }
+                }
             }
             Err(error) => {
                 tracing::debug!(%error, "the command socket is closed");

@@ -278,7 +278,7 @@ fn origin() -> Vec<Column> {
             text(&row.run.context.model)
         }),
         Column::new("config", Text, "SHA-256 of the effective settings", |row| {
-            text(&row.run.context.config)
+            text(row.frame.config(row.run))
         }),
     ];
     // Their names are those of the stream; a stage that a label does not tell of is null.

@@ -102,7 +102,7 @@ impl GeoJson {
             ("seq", label.seq.to_string()),
             ("flags", label.label.flags.names().join(";")),
             ("model", self.run.context.model.clone()),
-            ("config", self.run.context.config.clone()),
+            ("config", frame.config(&self.run).to_owned()),
         ];
         json(&Feature {
             kind: "Feature",

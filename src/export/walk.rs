@@ -3,7 +3,7 @@
 use serde::de::DeserializeOwned;
 
 use super::{ExportError, Report};
-use crate::recording::{FrameLine, LABELS_FILE, LabelLine, Lines, Recording};
+use crate::recording::{FrameLine, LABELS_FILE, LabelLine, Lines, Recording, RunFile};
 
 /// A frame of the recording.
 #[derive(Clone, Debug)]
@@ -20,6 +20,12 @@ impl FrameHead {
     /// The frame's file in the recording, when it was kept.
     pub fn image(&self) -> Option<&str> {
         self.line.as_ref()?.file.as_deref()
+    }
+
+    /// Digest of the settings in force for it. When its line was lost nobody knows of a change.
+    pub fn config<'a>(&'a self, run: &'a RunFile) -> &'a str {
+        let changed = self.line.as_ref().and_then(|line| line.settings.as_ref());
+        changed.map_or(&run.context.config, |settings| &settings.config)
     }
 }
 

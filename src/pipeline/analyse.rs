@@ -6,21 +6,21 @@ use crossbeam_channel::{Receiver, Sender};
 use senescope_hal::{Clock, FrameSource, Gap, GapCause, HostInstant, Pacing, ScanActual, Strip};
 
 use super::{
-    FrameEnd, Monitor,
+    FrameEnd, LastFrame, Monitor,
     acquire::Rows,
     emit::{Step, What},
     queue::{Job, TileQueue},
 };
 use crate::{
-    config::Settings,
+    config::{Effective, Settings},
     domain::{Cell, Stamps, Tile},
     recording::{MissingRows, Skipped},
     stages::{
-        assemble::{Assembler, FrameRow, RowTotals},
+        assemble::{Assembler, FrameBuffer, FrameRow, RowTotals},
         correct::Corrector,
         infer::Manifest,
         record::FrameTap,
-        segment::{SegmentError, Segmenter},
+        segment::{SegmentConfig, SegmentError, Segmenter},
         tile::{Cutter, TileError},
     },
     telemetry::Discard,
@@ -31,6 +31,8 @@ pub(crate) struct Stages {
     corrector: Corrector,
     segmenter: Segmenter,
     cutter: Cutter,
+    /// What the segmenter works with.
+    segment: SegmentConfig,
 }
 
 impl Stages {
@@ -43,23 +45,41 @@ impl Stages {
         manifest: &Manifest,
         settings: &Settings,
     ) -> Result<Self, Unfit> {
-        let channels: Vec<_> = scan
-            .channels
-            .iter()
-            .map(|channel| channel.name.clone())
-            .collect();
         Ok(Self {
             corrector: Corrector::new(scan),
-            segmenter: Segmenter::new(
-                &settings.segment,
-                scan.width,
-                scan.height,
-                scan.pixel_size_um,
-                &channels,
-            )?,
+            segmenter: segmenter(scan, &settings.segment)?,
             cutter: Cutter::new(manifest, scan)?,
+            segment: settings.segment.clone(),
         })
     }
+
+    /// Works with `settings` from the next frame of `scan` on. Nothing changes when they do not fit the scan.
+    pub(crate) fn change(&mut self, scan: &ScanActual, settings: &Settings) -> Result<(), Unfit> {
+        if self.segment != settings.segment {
+            self.segmenter = segmenter(scan, &settings.segment)?;
+            self.segment = settings.segment.clone();
+        }
+        Ok(())
+    }
+
+    /// Takes the next row of a frame; each cell that it decides is added to `found`.
+    pub(crate) fn row(&mut self, row: FrameRow<'_>, found: &mut Vec<Cell>) {
+        let corrected = self.corrector.apply(row);
+        self.segmenter.push_row(&corrected, found);
+    }
+
+    /// The tile of a cell that `frame` has just decided.
+    pub(crate) fn cut(&self, cell: Cell, frame: &FrameBuffer) -> Tile {
+        self.cutter
+            .cut(Arc::new(cell), |channel, row| frame.row(channel, row))
+    }
+}
+
+fn segmenter(scan: &ScanActual, config: &SegmentConfig) -> Result<Segmenter, SegmentError> {
+    let channels = scan.channels.iter().map(|channel| channel.name.clone());
+    let channels: Vec<_> = channels.collect();
+    let (width, height) = (scan.width, scan.height);
+    Segmenter::new(config, width, height, scan.pixel_size_um, &channels)
 }
 
 /// A scan that this ensemble and these settings do not fit.
@@ -78,6 +98,8 @@ pub enum Unfit {
 pub(crate) struct TileJob {
     pub(crate) tile: Tile,
     pub(crate) stamps: Stamps,
+    /// The settings in force for its frame.
+    pub(crate) settings: Arc<Effective>,
     /// The file that its frame was read from.
     pub(crate) source: Option<Arc<FrameSource>>,
 }
@@ -96,6 +118,10 @@ pub(crate) struct Analysis<'a> {
     pub(crate) queue: &'a TileQueue<TileJob>,
     pub(crate) steps: Sender<Step>,
     pub(crate) stages: Stages,
+    /// The settings with which the run begins.
+    pub(crate) settings: Arc<Effective>,
+    /// The settings in force for a frame, asked when its first row comes.
+    pub(crate) in_force: InForce<'a>,
     /// Whether the counts of a frame go along with its end.
     pub(crate) images: bool,
     pub(crate) monitor: &'a Monitor,
@@ -103,7 +129,12 @@ pub(crate) struct Analysis<'a> {
     pub(crate) tap: Option<FrameTap>,
     /// Cells that are not given to the networks, because they were not when the frames were acquired.
     pub(crate) skips: &'a Skips,
+    /// Keeps the last whole frame.
+    pub(crate) last_frame: Option<&'a LastFrame>,
 }
+
+/// The settings in force for a frame, by its index in the run.
+pub type InForce<'a> = &'a (dyn Fn(u64) -> Arc<Effective> + Sync);
 
 /// Cells without a label, and why, by frame and number in the frame.
 pub type Skips = BTreeMap<(u64, u32), Discard>;
@@ -111,9 +142,13 @@ pub type Skips = BTreeMap<(u64, u32), Discard>;
 /// The part that is busy while the assembler hands rows on.
 struct Rest<'a> {
     clock: &'a dyn Clock,
+    scan: &'a ScanActual,
     queue: &'a TileQueue<TileJob>,
     steps: Sender<Step>,
     stages: Stages,
+    settings: Arc<Effective>,
+    in_force: InForce<'a>,
+    last_frame: Option<&'a LastFrame>,
     images: bool,
     monitor: &'a Monitor,
     tap: Option<FrameTap>,
@@ -134,9 +169,13 @@ impl Analysis<'_> {
         let mut lost = BTreeMap::new();
         let mut rest = Rest {
             clock: self.clock,
+            scan: self.scan,
             queue: self.queue,
             steps: self.steps,
             stages: self.stages,
+            settings: self.settings,
+            in_force: self.in_force,
+            last_frame: self.last_frame,
             found: Vec::new(),
             images: self.images,
             monitor: self.monitor,
@@ -184,6 +223,7 @@ impl Rest<'_> {
             self.missing_rows = 0;
             self.missing.rows.clear();
             self.cells = 0;
+            self.begin(row.frame().frame());
         }
         if !row.frame().is_whole(index) {
             self.missing_rows += 1;
@@ -192,8 +232,7 @@ impl Rest<'_> {
         self.times.reached(index);
         let last = index + 1 == self.height;
         let mut found = std::mem::take(&mut self.found);
-        let corrected = self.stages.corrector.apply(row);
-        self.stages.segmenter.push_row(&corrected, &mut found);
+        self.stages.row(row, &mut found);
         for cell in found.drain(..) {
             self.cells += 1;
             self.cell(cell, row);
@@ -206,6 +245,7 @@ impl Rest<'_> {
                 cells: self.cells,
                 skipped: Vec::new(),
                 missing_rows: self.missing_rows,
+                settings: Arc::clone(&self.settings),
                 source: row.frame().source().cloned(),
             };
             let frame = row.frame();
@@ -213,9 +253,22 @@ impl Rest<'_> {
                 // Before its end is told: the recorder has it when its cells are decided.
                 tap.frame(frame, std::mem::take(&mut self.missing.rows));
             }
+            if let Some(last) = self.last_frame {
+                last.keep(self.scan, frame);
+            }
             let image =
                 (self.images && self.queue.hold(frame.bytes())).then(|| Box::new(frame.clone()));
             self.step(What::FrameEnd(end, image));
+        }
+    }
+
+    /// A frame begins: settings that were changed are in force from now on.
+    fn begin(&mut self, frame: u64) {
+        let settings = (self.in_force)(frame);
+        match self.stages.change(self.scan, &settings) {
+            Ok(()) => self.settings = settings,
+            // They are held against the scan when they are changed.
+            Err(error) => tracing::error!(frame, %error, "changed settings are not in force"),
         }
     }
 
@@ -229,10 +282,7 @@ impl Rest<'_> {
         }
         let (scanned, received) = self.times.of(cell.decided_row);
         let frame = row.frame();
-        let tile = self
-            .stages
-            .cutter
-            .cut(Arc::new(cell), |channel, row| frame.row(channel, row));
+        let tile = self.stages.cut(cell, frame);
         let stamps = Stamps {
             scanned,
             received,
@@ -247,6 +297,7 @@ impl Rest<'_> {
             work: TileJob {
                 tile,
                 stamps,
+                settings: Arc::clone(&self.settings),
                 source: frame.source().cloned(),
             },
         };

@@ -7,11 +7,7 @@ use std::{
 
 use senescope_hal::Clock;
 
-use super::{
-    Classified,
-    emit::What,
-    fan::{Fan, Share},
-};
+use super::{Classified, analyse::TileJob, emit::What, fan::Fan};
 use crate::{
     config::Settings,
     domain::Stamps,
@@ -41,7 +37,7 @@ pub(crate) fn work(
             }
             let output = worker.run_member(member, share.job.tile.values.view())?;
             if let Some(outputs) = share.keep(member, output) {
-                let classified = classify(&outputs, ensemble, settings, clock, &share);
+                let classified = classify(&outputs, ensemble, clock, &share.job);
                 share.answer(|_, bytes| What::Classified(Box::new(classified), bytes));
             }
             Ok::<_, EnsembleError>(())
@@ -62,16 +58,16 @@ fn fails(settings: &Settings, cell: u32) -> bool {
     every > 0 && cell.is_multiple_of(every)
 }
 
-fn classify(
+/// What follows from the outputs of all members for a tile.
+pub(crate) fn classify(
     outputs: &[MemberOutput],
     ensemble: &Ensemble,
-    settings: &Settings,
     clock: &dyn Clock,
-    share: &Share,
+    job: &TileJob,
 ) -> Classified {
     let inferred = clock.now();
     let manifest = ensemble.manifest();
-    let tile = &share.job.tile;
+    let TileJob { tile, settings, .. } = job;
     let statistics = describe(tile.values.view());
     let verdict = combine(manifest, outputs, ensemble.ood_of(&statistics));
     let class = decided_class(manifest, &verdict);
@@ -99,8 +95,9 @@ fn classify(
         maps,
         stamps: Stamps {
             inferred,
-            ..share.job.stamps
+            ..job.stamps
         },
-        source: share.job.source.clone(),
+        settings: Arc::clone(settings),
+        source: job.source.clone(),
     }
 }

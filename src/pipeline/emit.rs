@@ -6,7 +6,7 @@
 use std::{
     collections::BTreeMap,
     sync::{
-        Mutex, PoisonError,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
 };
@@ -16,6 +16,7 @@ use senescope_hal::Clock;
 
 use super::{Classified, FrameEnd, Sink, SinkError, publish_sink::PublishSink};
 use crate::{
+    config::Effective,
     control::Stop,
     recording::Skipped,
     stages::assemble::FrameBuffer,
@@ -57,8 +58,8 @@ pub(crate) struct Emitter<'a> {
     pub(crate) frames_done: &'a AtomicU64,
     /// The last frame that ended, and what is wrong with it in words.
     pub(crate) quality: &'a Mutex<(FrameQuality, Vec<String>)>,
-    /// Part of a frame's cells with the same fault from which on it is warned of.
-    pub(crate) warn_part: f64,
+    /// The settings with which the run began.
+    pub(crate) settings: Arc<Effective>,
     pub(crate) stop: &'a Stop,
 }
 
@@ -89,6 +90,7 @@ impl Emitter<'_> {
         };
         let mut outlets = Outlets {
             publisher_failed: false,
+            in_force: Arc::clone(&self.settings),
             sinks: sinks.iter_mut().map(fed).collect(),
         };
         let mut waiting = BTreeMap::new();
@@ -128,12 +130,14 @@ impl Emitter<'_> {
                 Ok(())
             }
             What::Classified(classified, bytes) => {
+                let told = self.in_force(classified.cell.frame, &classified.settings, outlets);
                 frame.quality.add(&classified.cell.flags.names());
                 let emitted = self.classified(*classified, outlets);
                 (self.release)(bytes);
-                emitted
+                told.and(emitted)
             }
             What::FrameEnd(end, image) => {
+                let told = self.in_force(end.frame, &end.settings, outlets);
                 let Frame { quality, skipped } = std::mem::take(frame);
                 let end = FrameEnd { skipped, ..end };
                 self.judge(&end, quality);
@@ -142,9 +146,28 @@ impl Emitter<'_> {
                 if outlets.are_whole() {
                     self.frames_done.fetch_max(end.frame + 1, Ordering::Release);
                 }
-                emitted
+                told.and(emitted)
             }
         }
+    }
+
+    /// What follows is of `frame`: says when other settings are in force for it than for the one before.
+    fn in_force(
+        &self,
+        frame: u64,
+        settings: &Arc<Effective>,
+        outlets: &mut Outlets<'_>,
+    ) -> Result<(), SinkError> {
+        if *settings == outlets.in_force {
+            return Ok(());
+        }
+        outlets.in_force = Arc::clone(settings);
+        if outlets.publisher_failed {
+            return Ok(());
+        }
+        let told = self.publisher.settings(frame, &self.settings, settings);
+        outlets.publisher_failed = told.is_err();
+        told
     }
 
     fn classified(
@@ -179,7 +202,7 @@ impl Emitter<'_> {
             missing_rows: end.missing_rows,
             ..quality
         };
-        let warnings = quality.warnings(self.warn_part);
+        let warnings = quality.warnings(end.settings.quality.warn_part);
         for warning in &warnings {
             tracing::warn!("{warning}");
         }
@@ -190,6 +213,8 @@ impl Emitter<'_> {
 /// Where results go.
 struct Outlets<'a> {
     publisher_failed: bool,
+    /// The settings of the present frame.
+    in_force: Arc<Effective>,
     sinks: Vec<Fed<'a>>,
 }
 

@@ -1,16 +1,16 @@
 //! One run from the request to the run's end message: configure, refuse or arm, run, drain, report.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use crossbeam_channel::{Receiver, bounded, select, tick};
 use senescope_hal::{Clock, HalError, ScanActual, ScanRequest, Session};
 
 use super::{
-    BoardReport, Cause, Monitor, PublishSink, RecordSink, Run, Sink, SinkError, Skips, Unfit,
-    acquire, analyse::Stages, machine, mebibytes, watchdog::Watchdog,
+    BoardReport, Cause, InForce, LastFrame, Monitor, PublishSink, RecordSink, Run, Sink, SinkError,
+    Skips, Unfit, acquire, analyse::Stages, machine, mebibytes, watchdog::Watchdog,
 };
 use crate::{
-    config::{self, Settings},
+    config::Effective,
     control::{Lifecycle, machine::Event},
     recording::Context,
     stages::{
@@ -31,8 +31,12 @@ pub struct Execution<'a> {
     pub request: &'a ScanRequest,
     /// What classifies.
     pub ensemble: &'a Ensemble,
-    /// The effective settings.
-    pub settings: &'a Settings,
+    /// The settings with which the run begins.
+    pub settings: Arc<Effective>,
+    /// The settings in force for a frame, asked when its first row comes.
+    pub in_force: InForce<'a>,
+    /// Keeps the last whole frame for who wants to look at it again.
+    pub last_frame: Option<&'a LastFrame>,
     /// Where messages go.
     pub outbox: &'a Outbox,
     /// Is told how far the run is, and stops it.
@@ -100,11 +104,11 @@ impl Execution<'_> {
             stop.wakes(interrupter);
         }
         let scan = self.session.configure(self.request)?;
-        let stages = Stages::new(&scan, self.ensemble.manifest(), self.settings)?;
+        let stages = Stages::new(&scan, self.ensemble.manifest(), &self.settings)?;
         let mut sinks = sinks(&scan)?;
         let start = self.start_message(&scan);
         let prepared = if self.recorded && self.settings.record.enabled {
-            let plan = plan(self.ensemble, self.settings, &scan, start.clone());
+            let plan = plan(self.ensemble, &self.settings, &scan, start.clone());
             Some(Prepared::new(plan)?)
         } else {
             None
@@ -113,7 +117,7 @@ impl Execution<'_> {
             outbox: self.outbox.clone(),
             pixel_size_um: scan.pixel_size_um,
         };
-        let workers = (0..super::threads(self.settings))
+        let workers = (0..super::threads(&self.settings))
             .map(|_| self.ensemble.worker())
             .collect::<Result<_, _>>()?;
         let run = self.session.arm()?;
@@ -133,6 +137,7 @@ impl Execution<'_> {
             sinks.push(Box::new(RecordSink {
                 tap: recorder.labels(),
                 pixel_size_um: scan.pixel_size_um,
+                began: Arc::clone(&self.settings),
                 lifecycle: self.lifecycle.clone(),
                 told: false,
             }));
@@ -142,7 +147,7 @@ impl Execution<'_> {
             RunIdentity {
                 run,
                 model: self.ensemble.digest().to_owned(),
-                config: config::digest(self.settings),
+                config: self.settings.digest().to_owned(),
             },
             start,
         )?;
@@ -174,7 +179,9 @@ impl Execution<'_> {
                 ensemble: self.ensemble,
                 stages,
                 workers,
-                settings: self.settings,
+                settings: Arc::clone(&self.settings),
+                in_force: self.in_force,
+                last_frame: self.last_frame,
                 publisher,
                 tap,
                 skips: self.skips,
@@ -274,7 +281,7 @@ impl Drop for Arming<'_> {
 
 fn plan<'a>(
     ensemble: &Ensemble,
-    settings: &'a Settings,
+    settings: &'a Effective,
     scan: &'a ScanActual,
     start: RunStart,
 ) -> Plan<'a> {
@@ -284,16 +291,16 @@ fn plan<'a>(
         scan,
         context: context(ensemble, settings),
         // Settings were read from text, so they have a JSON form.
-        effective: serde_json::to_value(settings).unwrap_or_default(),
+        effective: serde_json::to_value(&**settings).unwrap_or_default(),
         start,
     }
 }
 
 /// What decides what is said about a frame.
-pub fn context(ensemble: &Ensemble, settings: &Settings) -> Context {
+pub fn context(ensemble: &Ensemble, settings: &Effective) -> Context {
     Context {
         model: ensemble.digest().to_owned(),
-        config: config::digest(settings),
+        config: settings.digest().to_owned(),
         software: env!("CARGO_PKG_VERSION").to_owned(),
         engine: ENGINE.to_owned(),
         machine: machine::name(),

@@ -14,11 +14,13 @@ mod classify;
 mod emit;
 mod execute;
 mod fan;
+mod last_frame;
 mod machine;
 mod monitor;
 mod publish_sink;
 mod queue;
 mod record_sink;
+mod reprocess;
 mod sink;
 mod tiles;
 mod watchdog;
@@ -33,7 +35,7 @@ use crossbeam_channel::bounded;
 use senescope_hal::{Clock, ErrorKind, Pacing, RunSummary, ScanActual, Session};
 
 use crate::{
-    config::Settings,
+    config::{Effective, Settings},
     control::{
         Lifecycle, Stop,
         machine::{Event, Fault},
@@ -46,16 +48,18 @@ use crate::{
 };
 use acquire::Acquired;
 use analyse::{Analysed, Analysis, Stages};
-pub use analyse::{Skips, Unfit};
+pub use analyse::{InForce, Skips, Unfit};
 use emit::Emitter;
 pub use execute::{Ended, Execution, Refused, context};
 use fan::Fan;
+pub use last_frame::LastFrame;
 pub use monitor::{BoardReport, Monitor};
 use publish_sink::PublishSink;
 pub use publish_sink::label_message;
 use queue::{Policy, TileQueue};
 use record_sink::RecordSink;
 pub(crate) use record_sink::label_line;
+pub use reprocess::Reprocessor;
 pub use sink::{Classified, FrameEnd, Sink, SinkError};
 pub use tiles::tiles;
 
@@ -76,8 +80,12 @@ struct Run<'a> {
     stages: Stages,
     /// One for each worker thread.
     workers: Vec<Worker>,
-    /// Limits and segmentation.
-    settings: &'a Settings,
+    /// With which it begins.
+    settings: Arc<Effective>,
+    /// The settings in force for a frame.
+    in_force: InForce<'a>,
+    /// Keeps the last whole frame.
+    last_frame: Option<&'a LastFrame>,
     /// Publishes labels and maps.
     publisher: PublishSink,
     /// Takes the frames as they were acquired.
@@ -124,6 +132,9 @@ impl Run<'_> {
             queue: &queue,
             steps: to_emitter.clone(),
             stages: self.stages,
+            settings: Arc::clone(&self.settings),
+            in_force: self.in_force,
+            last_frame: self.last_frame,
             images: self.sinks.iter().any(|sink| sink.wants_images()),
             monitor,
             tap: self.tap,
@@ -138,7 +149,7 @@ impl Run<'_> {
             frames_received: &monitor.frames_received,
             frames_done: &monitor.frames_done,
             quality: &monitor.quality,
-            warn_part: self.settings.quality.warn_part,
+            settings: Arc::clone(&self.settings),
             stop,
         };
         let Self {
@@ -150,6 +161,7 @@ impl Run<'_> {
             settings,
             ..
         } = self;
+        let settings = &*settings;
         let fan = Arc::new(Fan::new(&queue, ensemble.members().len(), to_emitter));
         let (acquired, analysed, emitted, workers_whole) = thread::scope(|scope| {
             let queue = &queue;

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use super::{Classified, SinkError};
 use crate::{
+    config::{Effective, differences},
     domain::Latency,
-    stages::publish::{CamMessage, LabelMessage, MessageError, Outbox},
+    stages::publish::{CamMessage, LabelMessage, MessageError, Outbox, RunSettings},
 };
 
 /// Publishes through an [`Outbox`].
@@ -15,6 +16,21 @@ pub(crate) struct PublishSink {
 }
 
 impl PublishSink {
+    /// From `frame` on other settings are in force than those with which the run `began`, or those again.
+    pub(crate) fn settings(
+        &self,
+        frame: u64,
+        began: &Effective,
+        now: &Effective,
+    ) -> Result<(), SinkError> {
+        let changed = differences(began, now);
+        tracing::info!(frame, ?changed, "other settings are in force");
+        let told = self
+            .outbox
+            .settings(now.digest().to_owned(), RunSettings { frame, changed });
+        told.map(drop).map_err(|error| SinkError(error.to_string()))
+    }
+
     /// Publishes a cell, and notes the number of its label in it.
     pub(crate) fn cell(&self, classified: &mut Classified) -> Result<(), SinkError> {
         let failed = |error: MessageError| SinkError(error.to_string());

@@ -1,14 +1,17 @@
 //! The sink that records what was published.
 
+use std::sync::Arc;
+
 use super::{Classified, FrameEnd, Sink, SinkError, label_message};
 use crate::{
+    config::{Effective, differences},
     control::{
         Lifecycle,
         machine::{Event, Fault},
     },
     digest::sha256_hex,
     domain::Heatmap,
-    recording::{FrameLine, LabelLine, MapDigest, MapPage},
+    recording::{FrameLine, FrameSettings, LabelLine, MapDigest, MapPage},
     stages::{assemble::FrameBuffer, record::LabelTap},
 };
 
@@ -16,6 +19,8 @@ use crate::{
 pub(crate) struct RecordSink {
     pub(crate) tap: LabelTap,
     pub(crate) pixel_size_um: f64,
+    /// The settings in `run.json`.
+    pub(crate) began: Arc<Effective>,
     /// Is told once when the run must stop with its recording.
     pub(crate) lifecycle: Lifecycle,
     pub(crate) told: bool,
@@ -59,6 +64,10 @@ impl Sink for RecordSink {
             skipped: end.skipped.clone(),
             missing: Vec::new(),
             source: end.source.as_deref().cloned(),
+            settings: (end.settings != self.began).then(|| FrameSettings {
+                config: end.settings.digest().to_owned(),
+                changed: differences(&self.began, &end.settings),
+            }),
         };
         let taken = self.tap.end(line);
         self.judge(taken);

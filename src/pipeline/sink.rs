@@ -5,6 +5,7 @@ use std::sync::Arc;
 use senescope_hal::FrameSource;
 
 use crate::{
+    config::Effective,
     domain::{Cell, Heatmap, Stamps, TileWindow, Verdict},
     recording::Skipped,
     stages::assemble::FrameBuffer,
@@ -26,6 +27,8 @@ pub struct Classified {
     pub maps: Vec<Heatmap>,
     /// When it happened.
     pub stamps: Stamps,
+    /// The settings in force for its frame.
+    pub settings: Arc<Effective>,
     /// The file that its frame was read from; `None` when the board does not keep account of files.
     pub source: Option<Arc<FrameSource>>,
 }
@@ -43,6 +46,8 @@ pub struct FrameEnd {
     pub skipped: Vec<Skipped>,
     /// Rows that are missing.
     pub missing_rows: u32,
+    /// The settings that were in force for it.
+    pub settings: Arc<Effective>,
     /// The file that it was read from; `None` when the board does not keep account of files.
     pub source: Option<Arc<FrameSource>>,
 }

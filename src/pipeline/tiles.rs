@@ -11,7 +11,12 @@ use super::{
     mebibytes,
     queue::{Policy, TileQueue},
 };
-use crate::{config::Settings, control::Stop, domain::Tile, stages::infer::Manifest};
+use crate::{
+    config::{Effective, Settings},
+    control::Stop,
+    domain::Tile,
+    stages::infer::Manifest,
+};
 
 /// Gives every tile of a source that is pulled to `take`, in the order in which cells were decided. The
 /// first error of `take` ends the run.
@@ -28,6 +33,7 @@ pub fn tiles<E>(
     let scan = session.configure(request)?;
     let stages = Stages::new(&scan, manifest, settings)?;
     session.arm()?;
+    let effective: Arc<Effective> = Arc::new(settings.clone().into());
     let (stop, monitor) = (Stop::default(), Monitor::default());
     let queue = TileQueue::new(
         mebibytes(settings.limits.tiles_mib),
@@ -44,6 +50,9 @@ pub fn tiles<E>(
         queue: &queue,
         steps,
         stages,
+        settings: Arc::clone(&effective),
+        in_force: &|_| Arc::clone(&effective),
+        last_frame: None,
         images: false,
         monitor: &monitor,
         tap: None,

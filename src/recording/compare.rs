@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::LabelLine;
+use crate::json;
 
 /// What a replay cannot say again: when things happened, under which numbers, and from which file.
 const NOT_COMPARED: [&str; 6] = ["seq", "t_acq_ns", "latency_ns", "frame", "field", "source"];
@@ -51,30 +52,8 @@ fn shown(value: &Value) -> String {
 
 /// The settings that differ, by key, one clause for each.
 pub fn setting_differences(recorded: &Value, now: &Value) -> Vec<String> {
-    let mut found = Vec::new();
-    walk(recorded, now, "", &mut found);
-    found
-}
-
-fn walk(was: &Value, is: &Value, at: &str, found: &mut Vec<String>) {
-    match (was, is) {
-        (Value::Object(was), Value::Object(is)) => {
-            let mut keys: Vec<_> = was.keys().chain(is.keys()).collect();
-            keys.sort();
-            keys.dedup();
-            for key in keys {
-                let dot = if at.is_empty() { "" } else { "." };
-                let (was, is) = (was.get(key), is.get(key));
-                let path = format!("{at}{dot}{key}");
-                walk(
-                    was.unwrap_or(&Value::Null),
-                    is.unwrap_or(&Value::Null),
-                    &path,
-                    found,
-                );
-            }
-        }
-        _ if was == is => {}
-        _ => found.push(format!("`{at}` is {} and was {}", shown(is), shown(was))),
-    }
+    json::differences(recorded, now)
+        .into_iter()
+        .map(|(key, (was, is))| format!("`{key}` is {} and was {}", shown(&is), shown(&was)))
+        .collect()
 }

@@ -2,6 +2,8 @@
 //!
 //! Field names and types are a contract: other programs read them.
 
+use std::collections::BTreeMap;
+
 use senescope_hal::{FrameSource, GapCause, HostInstant};
 use serde::{Deserialize, Serialize};
 
@@ -121,6 +123,15 @@ pub enum NotKept {
     NoRows,
 }
 
+/// Settings that were changed while the run went on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FrameSettings {
+    /// Digest of all that were in force.
+    pub config: String,
+    /// The keys that differ from the settings in `run.json`, with their values.
+    pub changed: BTreeMap<String, serde_json::Value>,
+}
+
 /// A line of `frames.ndjson`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FrameLine {
@@ -152,6 +163,9 @@ pub struct FrameLine {
     pub missing: Vec<MissingRows>,
     /// The file that it was read from, when a board reads files.
     pub source: Option<FrameSource>,
+    /// The settings in force for it; null when they are those in `run.json`.
+    #[serde(default)]
+    pub settings: Option<FrameSettings>,
 }
 
 /// A map, by its digest.

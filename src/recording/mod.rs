@@ -27,8 +27,8 @@ mod write;
 
 pub use compare::{differences, setting_differences};
 pub use format::{
-    Context, FORMAT, FrameLine, LabelLine, MapDigest, MapPage, MissingRows, NotKept, RecordingEnd,
-    RecordingFailure, RecordingState, RunFile, Skipped,
+    Context, FORMAT, FrameLine, FrameSettings, LabelLine, MapDigest, MapPage, MissingRows, NotKept,
+    RecordingEnd, RecordingFailure, RecordingState, RunFile, Skipped,
 };
 pub use inspect::{Inspection, inspect};
 pub(crate) use inspect::{judge, judge_maps};

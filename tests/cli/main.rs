@@ -10,6 +10,7 @@ mod bad_tiff;
 mod comparison;
 mod evaluate;
 mod journey;
+mod live_settings;
 mod missing_metadata;
 mod real_input;
 mod recording;

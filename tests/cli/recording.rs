@@ -5,7 +5,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use senescope::recording::{FrameLine, LabelLine, RecordingState, RunFile, line, read_maps};
+use senescope::{
+    recording::{FrameLine, LabelLine, RecordingState, RunFile, line, read_maps},
+    telemetry::Discard,
+};
 use serde::{Serialize, de::DeserializeOwned};
 use sha2::{Digest, Sha256};
 
@@ -41,7 +44,7 @@ fn recorded(home: &Path, settings: &[&str]) -> Ended {
     run(arguments)
 }
 
-fn only_folder(home: &Path) -> PathBuf {
+pub(crate) fn only_folder(home: &Path) -> PathBuf {
     let mut folders = fs::read_dir(home)
         .unwrap()
         .map(|entry| entry.unwrap().path());
@@ -54,7 +57,7 @@ fn account(recording: &Path) -> RunFile {
     serde_json::from_slice(&fs::read(recording.join("run.json")).unwrap()).unwrap()
 }
 
-fn lines<T: DeserializeOwned>(recording: &Path, name: &str) -> Vec<T> {
+pub(crate) fn lines<T: DeserializeOwned>(recording: &Path, name: &str) -> Vec<T> {
     let bytes = fs::read(recording.join(name)).unwrap();
     let lines = bytes
         .split(|byte| *byte == b'\n')
@@ -62,7 +65,7 @@ fn lines<T: DeserializeOwned>(recording: &Path, name: &str) -> Vec<T> {
     lines.map(|bytes| line::open(bytes).unwrap()).collect()
 }
 
-fn rewrite<T: Serialize>(recording: &Path, name: &str, lines: &[T]) {
+pub(crate) fn rewrite<T: Serialize>(recording: &Path, name: &str, lines: &[T]) {
     let sealed = lines.iter().flat_map(|line| line::seal(line).unwrap());
     fs::write(recording.join(name), sealed.collect::<Vec<_>>()).unwrap();
 }
@@ -77,7 +80,7 @@ fn out(ended: &Ended) -> &str {
 
 /// The recording is equal, whatever the number of threads.
 #[track_caller]
-fn is_equal(recording: &Path) -> (usize, usize) {
+pub(crate) fn is_equal(recording: &Path) -> (usize, usize) {
     let (frames, labels) = (
         lines::<FrameLine>(recording, "frames.ndjson"),
         lines::<LabelLine>(recording, "labels.ndjson"),
@@ -102,7 +105,7 @@ fn is_equal(recording: &Path) -> (usize, usize) {
 
 /// What is wrong is named, with exit code 1.
 #[track_caller]
-fn differs(recording: &Path, more: &[&str], words: &[&str]) {
+pub(crate) fn differs(recording: &Path, more: &[&str], words: &[&str]) {
     let ended = verify(recording, more);
     assert_eq!(ended.code, Some(1), "{} {}", out(&ended), ended.err);
     for word in words {
@@ -265,6 +268,29 @@ fn a_recording_with_lost_rows_is_said_again() {
     assert_eq!(frames.iter().map(missing).collect::<Vec<_>>(), [20, 3]);
     assert!(frames[0].ticks_first_row.is_some() && frames[1].ticks_first_row.is_none());
     is_equal(&recording);
+}
+
+/// Which cells the networks had no time for is not decided anew.
+#[test]
+fn a_recording_of_networks_that_were_too_slow_is_said_again() {
+    let home = folder();
+    let hurried = [
+        "sim.speed=100",
+        "scan.frames=8",
+        "engine.threads=1",
+        "limits.tiles_mib=1",
+    ];
+    let recording = record(home.path(), &hurried);
+    let frames: Vec<FrameLine> = lines(&recording, "frames.ndjson");
+    let skipped: Vec<_> = frames.iter().flat_map(|line| &line.skipped).collect();
+    assert!(!skipped.is_empty(), "the networks kept up");
+    assert!(
+        skipped
+            .iter()
+            .all(|skipped| skipped.reason == Discard::EngineBusy)
+    );
+    let (_, labels) = is_equal(&recording);
+    assert!(labels > 0);
 }
 
 #[test]

@@ -8,7 +8,7 @@ use std::{
 
 use crossbeam_channel::Receiver;
 use senescope::{
-    config::Settings,
+    config::{Effective, Settings},
     control::{Lifecycle, Stop},
     pipeline::{Classified, Execution, FrameEnd, Sink, SinkError, Skips, label_message},
     stages::{
@@ -236,7 +236,12 @@ impl Sink for Keep {
     }
 
     fn frame(&mut self, end: &FrameEnd, _: Option<&FrameBuffer>) -> Result<(), SinkError> {
-        self.0.lock().unwrap().frames.push(end.clone());
+        // The number of threads is a setting, and says nothing about a frame.
+        let settings = Arc::default();
+        self.0.lock().unwrap().frames.push(FrameEnd {
+            settings,
+            ..end.clone()
+        });
         Ok(())
     }
 }
@@ -264,11 +269,14 @@ pub(crate) fn run_watched(
     stuck: &(dyn Fn(&str) + Sync),
 ) -> RunEnd {
     let mut session = Session::new(Box::new(board), Arc::new(SystemClock), 64 << 20);
+    let settings: Arc<Effective> = Arc::new(settings.clone().into());
     Execution {
         session: &mut session,
         request: &ScanRequest::default(),
         ensemble: ensemble(),
-        settings,
+        settings: Arc::clone(&settings),
+        in_force: &|_| Arc::clone(&settings),
+        last_frame: None,
         outbox,
         lifecycle: &Lifecycle::of_one_run(outbox.clone(), stop.clone()),
         clock: &SystemClock,

@@ -11,7 +11,10 @@ use senescope_hal::{
 };
 
 use super::{Exit, Failure};
-use crate::cli::{Blame, output, service::Service};
+use crate::{
+    cli::{Blame, output, service::Service},
+    config::LiveSettings,
+};
 
 /// Be a board, on a pseudo-terminal or a TCP port, until it is stopped.
 ///
@@ -106,7 +109,7 @@ pub(crate) fn run(arguments: &EmulateArgs) -> Result<Exit, Failure> {
         Failure::message(Exit::Unavailable, sentence)
     })?;
     let (wake, stop) = Wake::channel();
-    let service = Service::start(None)?;
+    let service = Service::start(None, LiveSettings::default())?;
     service.stop.wakes(wake.clone_box());
     output::line(&format!("ready {}", port.address()))?;
     let served = serve(&mut Device::new(config), &mut port, &stop).blame(Exit::Io);

@@ -11,7 +11,10 @@ use senescope_hal::{
 use serde::Serialize;
 
 use super::{Exit, Failure, session::open_serial};
-use crate::cli::{Blame, output, service::Service};
+use crate::{
+    cli::{Blame, output, service::Service},
+    config::LiveSettings,
+};
 
 /// Memory for strips while the link is measured.
 const POOL_BYTES: usize = 16 << 20;
@@ -75,7 +78,7 @@ struct Found {
 
 pub(crate) fn run(arguments: &ProbeArgs) -> Result<Exit, Failure> {
     // Before the board is looked for: a signal also ends that.
-    let service = Service::start(None)?;
+    let service = Service::start(None, LiveSettings::default())?;
     let found = probe(arguments, &service);
     service.close();
     let found = found?;

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, time::Duration};
 use serde::Deserialize;
 
 use crate::{
-    control::{self, Reply},
+    control::{self, Reply, Request},
     stages::publish::{
         CamMessage, Frames, Heartbeat, Kind, LabelMessage, Message, Run, RunEnd, Stat,
         message::{decode, decode_header},
@@ -99,6 +99,20 @@ impl Follower {
             },
             Kind::Run => match decode::<Run>(bytes).map(|message| message.body) {
                 Ok(Run::Start(_)) => events.push(Event::Note("a run begins".to_owned())),
+                Ok(Run::Settings(settings)) => {
+                    let changed = settings.changed.iter();
+                    let changed: Vec<_> = changed
+                        .map(|(key, value)| format!("{key} = {value}"))
+                        .collect();
+                    let frame = settings.frame;
+                    let note = match changed.as_slice() {
+                        [] => format!(
+                            "from frame {frame} on, the settings are those of the run's start again"
+                        ),
+                        changed => format!("from frame {frame} on, {}", changed.join(", ")),
+                    };
+                    events.push(Event::Note(note));
+                }
                 Ok(Run::End(end)) => {
                     events.push(Event::End(header.run.unwrap_or_default(), Box::new(end)));
                 }
@@ -145,7 +159,8 @@ impl Follower {
 
     async fn take_snapshot(&mut self, events: &mut Vec<Event>) {
         let keys = self.keys.as_ref();
-        match control::request::<Snapshot>(&self.control, "snapshot", None, PATIENCE, keys).await {
+        let snapshot = Request::of("snapshot");
+        match control::request::<Snapshot>(&self.control, &snapshot, PATIENCE, keys).await {
             Ok(Reply::Granted(mut snapshot)) => {
                 for label in std::mem::take(&mut snapshot.labels) {
                     if self.tally.see(&label.header) != Arrival::Known {

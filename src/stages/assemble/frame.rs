@@ -131,6 +131,24 @@ impl FrameBuffer {
             .get(start..start + width)
     }
 
+    /// The rows of a whole frame once more, as they came: below each of them nothing is there yet.
+    pub fn again(&self, mut each: impl FnMut(FrameRow<'_>)) {
+        let mut so_far = self.clone();
+        so_far.begin(self.frame, self.field);
+        so_far.source.clone_from(&self.source);
+        so_far.ticks_first_row = self.ticks_first_row;
+        for row in 0..self.height() {
+            let at = row as usize;
+            if let (Some(to), Some(from)) = (so_far.present.get_mut(at), self.present.get(at)) {
+                *to = *from;
+            }
+            for (to, from) in so_far.planes.iter_mut().zip(&self.planes) {
+                to.row_mut(at).assign(&from.row(at));
+            }
+            each(FrameRow::new(&so_far, row));
+        }
+    }
+
     pub(super) fn begin(&mut self, frame: u64, field: u32) {
         self.frame = frame;
         self.field = field;

@@ -23,7 +23,7 @@ pub mod topic;
 pub use error::{PublishError, PublishErrorKind};
 pub use message::{
     CLASSES, CamMessage, Depth, Finish, Header, Heartbeat, Kind, LabelMessage, Listeners, Message,
-    MessageError, Run, RunEnd, RunReport, RunStart, RunState, Stat, Total, VERSION,
+    MessageError, Run, RunEnd, RunReport, RunSettings, RunStart, RunState, Stat, Total, VERSION,
 };
 pub use outbox::{Outbox, RunIdentity};
 pub use publisher::{PublishConfig, Publisher};

@@ -22,7 +22,8 @@ use uuid::Uuid;
 use crate::{
     stages::publish::{
         CamMessage, Depth, Header, Heartbeat, Kind, LabelMessage, Listeners, Message, MessageError,
-        Run, RunEnd, RunReport, RunStart, RunState, Snapshot, SnapshotLimits, Stat, Total, VERSION,
+        Run, RunEnd, RunReport, RunSettings, RunStart, RunState, Snapshot, SnapshotLimits, Stat,
+        Total, VERSION,
         message::encode,
         queue::{Item, Queue},
         sequence::Sequences,
@@ -158,6 +159,20 @@ impl Outbox {
         state.run = Some((identity.run.to_string(), identity));
         *lock(&self.0.edges_before) = [self.0.label_edge.counts(), self.0.map_edge.counts()];
         self.post(&mut state, Kind::Run, None, None, Run::Start(start), None)
+    }
+
+    /// Settings of this digest are in force from now on. Waits like a label.
+    ///
+    /// # Errors
+    /// When the message cannot be encoded.
+    pub fn settings(&self, config: String, settings: RunSettings) -> Result<u64, MessageError> {
+        self.room_for_labels();
+        let mut state = self.state();
+        if let Some((_, identity)) = &mut state.run {
+            identity.config = config;
+        }
+        let body = Run::Settings(settings);
+        self.post(&mut state, Kind::Run, None, None, body, None)
     }
 
     /// Publishes a label and gives its number. Waits while the queue of labels is full.

@@ -17,7 +17,7 @@ use serde::{Serialize, de::DeserializeOwned};
 pub use cam::{CamMessage, DTYPE};
 pub use header::{Header, Kind, Message, VERSION};
 pub use label::{CLASSES, LabelMessage};
-pub use run::{Finish, Run, RunEnd, RunReport, RunStart, Total};
+pub use run::{Finish, Run, RunEnd, RunReport, RunSettings, RunStart, Total};
 pub use stat::{Depth, Heartbeat, Listeners, RunState, Stat};
 
 /// A message could not be written or read.

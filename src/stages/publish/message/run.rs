@@ -88,12 +88,24 @@ pub struct RunEnd {
     pub edges: Vec<EdgeCounts>,
 }
 
+/// Settings were changed while the run goes on. Published with `phase: "settings"`, in front of the first label of the
+/// first frame that they are in force for; the header's `config` is theirs from then on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunSettings {
+    /// The first frame that they are in force for.
+    pub frame: u64,
+    /// The keys that differ from those with which the run began, with their values; none when they are back.
+    pub changed: BTreeMap<String, serde_json::Value>,
+}
+
 /// A message of kind `run`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "phase", rename_all = "snake_case")]
 pub enum Run {
     /// The run begins.
     Start(RunStart),
+    /// Settings were changed.
+    Settings(RunSettings),
     /// The run is over; nothing of it follows.
     End(RunEnd),
 }
