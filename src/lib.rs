@@ -23,6 +23,7 @@ pub mod pipeline;
 mod random;
 pub mod recording;
 pub mod security;
+mod sentence;
 pub mod stages;
 pub mod telemetry;
 pub mod tiles_folder;

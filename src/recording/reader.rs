@@ -13,9 +13,12 @@ use super::{
     FORMAT, FRAMES_FILE, FrameLine, LABELS_FILE, LabelLine, RUN_FILE, RunFile,
     line::{self, LineError},
 };
+use crate::sentence::printable;
 
 /// Largest `run.json` that is read, in bytes: a manifest and an end message have a few thousand.
 const RUN_LIMIT: u64 = 16 << 20;
+/// Most characters of what the parser says: it repeats what it was given.
+const REASON: usize = 300;
 /// Longest line that is read, in bytes: the outline of a cell that fills a field has less.
 const LINE_LIMIT: usize = 16 << 20;
 
@@ -83,29 +86,14 @@ impl Recording {
                 source,
             },
         };
-        let malformed = |reason: String| RecordingError::Malformed {
-            path: path.clone(),
-            reason,
-        };
         let mut text = Vec::new();
         let file = File::open(&path).map_err(failed)?;
         file.take(RUN_LIMIT + 1)
             .read_to_end(&mut text)
             .map_err(failed)?;
-        if text.len() as u64 > RUN_LIMIT {
-            return Err(malformed(format!("it has more than {RUN_LIMIT} bytes")));
-        }
-        let value: serde_json::Value =
-            serde_json::from_slice(&text).map_err(|error| malformed(error.to_string()))?;
-        match value.get("format").and_then(serde_json::Value::as_u64) {
-            Some(found) if found == u64::from(FORMAT) => {}
-            Some(found) => return Err(RecordingError::Format { path, found }),
-            None => return Err(malformed("it does not say in which `format`".to_owned())),
-        }
-        let run = serde_json::from_value(value).map_err(|error| malformed(error.to_string()))?;
         Ok(Self {
             folder: folder.to_owned(),
-            run,
+            run: RunFile::parse(&text, &path)?,
         })
     }
 
@@ -136,6 +124,35 @@ impl Recording {
     }
 }
 
+impl RunFile {
+    /// Reads the bytes of `run.json`. `path` is for the error's sentence.
+    ///
+    /// # Errors
+    /// [`RecordingError`] when they are too many, of another form, or not the account of a run.
+    pub fn parse(bytes: &[u8], path: &Path) -> Result<Self, RecordingError> {
+        let malformed = |reason: String| RecordingError::Malformed {
+            path: path.to_owned(),
+            reason: printable(&reason, REASON),
+        };
+        if bytes.len() as u64 > RUN_LIMIT {
+            return Err(malformed(format!("it has more than {RUN_LIMIT} bytes")));
+        }
+        let value: serde_json::Value =
+            serde_json::from_slice(bytes).map_err(|error| malformed(error.to_string()))?;
+        match value.get("format").and_then(serde_json::Value::as_u64) {
+            Some(found) if found == u64::from(FORMAT) => {}
+            Some(found) => {
+                return Err(RecordingError::Format {
+                    path: path.to_owned(),
+                    found,
+                });
+            }
+            None => return Err(malformed("it does not say in which `format`".to_owned())),
+        }
+        serde_json::from_value(value).map_err(|error| malformed(error.to_string()))
+    }
+}
+
 /// A line that was not read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("line {number} of {file}: {error}")]
@@ -150,9 +167,9 @@ pub struct Damage {
 
 /// The lines of a file, one at a time.
 #[derive(Debug)]
-pub struct Lines<T> {
+pub struct Lines<T, R = BufReader<File>> {
     path: PathBuf,
-    file: BufReader<File>,
+    file: R,
     number: u64,
     offset: u64,
     line: Vec<u8>,
@@ -162,15 +179,22 @@ pub struct Lines<T> {
 impl<T: DeserializeOwned> Lines<T> {
     pub(super) fn open(path: PathBuf) -> Result<Self, RecordingError> {
         match File::open(&path) {
-            Ok(file) => Ok(Self {
-                path,
-                file: BufReader::new(file),
-                number: 0,
-                offset: 0,
-                line: Vec::new(),
-                what: PhantomData,
-            }),
+            Ok(file) => Ok(Self::of(path, BufReader::new(file))),
             Err(source) => Err(RecordingError::Read { path, source }),
+        }
+    }
+}
+
+impl<T: DeserializeOwned, R: BufRead> Lines<T, R> {
+    /// The lines of `file`. `path` is for what is said of them.
+    pub fn of(path: PathBuf, file: R) -> Self {
+        Self {
+            path,
+            file,
+            number: 0,
+            offset: 0,
+            line: Vec::new(),
+            what: PhantomData,
         }
     }
 

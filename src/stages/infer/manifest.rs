@@ -9,9 +9,12 @@ use senescope_hal::ChannelName;
 use serde::{Deserialize, Serialize};
 
 use super::{EnsembleError, file::read_bounded};
+use crate::sentence::printable;
 
 /// Largest manifest that is read, in bytes.
 pub const MANIFEST_LIMIT: u64 = 1 << 20;
+/// Most characters of what the parser says: it repeats what it was given.
+const REASON: usize = 300;
 /// The class whose probability is reported.
 pub const SENESCENT: &str = "senescent";
 /// The other class.
@@ -190,7 +193,7 @@ impl Manifest {
         let manifest: Self =
             serde_json::from_slice(bytes).map_err(|error| EnsembleError::Manifest {
                 path: path.to_owned(),
-                reason: error.to_string(),
+                reason: printable(&error.to_string(), REASON),
             })?;
         super::validate::validate(&manifest).map_err(|(key, problem)| EnsembleError::Value {
             path: path.to_owned(),

@@ -5,6 +5,7 @@ use std::{collections::BTreeSet, ops::RangeInclusive};
 use senescope_hal::ChannelName;
 
 use super::manifest::{Manifest, PROLIFERATING, SENESCENT};
+use crate::sentence::printable;
 
 /// Most members of an ensemble.
 const MEMBERS: usize = 16;
@@ -57,6 +58,11 @@ fn problem(key: impl Into<String>, what: impl Into<String>) -> Problem {
     (key.into(), what.into())
 }
 
+/// A value of any length and any characters.
+fn shown(value: &str) -> String {
+    printable(value, NAME)
+}
+
 fn within(key: &str, value: f64, range: RangeInclusive<f64>) -> Result<(), Problem> {
     if range.contains(&value) {
         Ok(())
@@ -88,7 +94,10 @@ fn classes(classes: &[String]) -> Result<(), Problem> {
     if classes.len() != 2 || named != BTreeSet::from([PROLIFERATING, SENESCENT]) {
         return Err(problem(
             "classes",
-            format!("is {classes:?}; exactly `{PROLIFERATING}` and `{SENESCENT}` are expected"),
+            format!(
+                "is {}; exactly `{PROLIFERATING}` and `{SENESCENT}` are expected",
+                shown(&format!("{classes:?}"))
+            ),
         ));
     }
     Ok(())
@@ -103,7 +112,10 @@ fn channels(channels: &[ChannelName]) -> Result<(), Problem> {
     if let Some(unknown) = channels.iter().find(|name| !known.contains(name)) {
         return Err(problem(
             "channels",
-            format!("names the unknown channel {unknown}; SRS, TPEF and TRANS are known"),
+            format!(
+                "names the unknown channel {}; SRS, TPEF and TRANS are known",
+                shown(&unknown.to_string())
+            ),
         ));
     }
     let distinct: BTreeSet<_> = channels.iter().collect();
@@ -193,8 +205,9 @@ fn file(key: &str, file: &str) -> Result<(), Problem> {
         return Err(problem(
             key,
             format!(
-                "is {file:?}; a plain name of letters, digits, `.`, `-` and `_` in the ensemble's \
-                 folder is expected"
+                "is {}; a plain name of letters, digits, `.`, `-` and `_` in the ensemble's \
+                 folder is expected",
+                shown(&format!("{file:?}"))
             ),
         ));
     }
