@@ -14,17 +14,33 @@ use ndarray::{ArrayD, ArrayView3, Ix3};
 use tract_onnx::{pb, prelude::*, tract_core::transform::get_transform};
 
 use super::{Engine, EngineError, MemberOutput, NetworkSpec, Plan, Transform};
+use crate::sentence::printable;
 use screen::{bound, check_input, screen, select_outputs};
 
 pub(crate) mod graft;
 mod screen;
 
+/// Most characters of a sentence: operators and names are repeated in it, and the library's can be of any length.
+const REASON: usize = 500;
 /// Name of the inference library, for reports.
 pub const ENGINE: &str = "tract";
 
 const LOGITS: &str = "logits";
 const FEATURES: &str = "features";
 const CAM_WEIGHTS: &str = "cam_weights";
+
+/// Reads an ONNX file as each member's of an ensemble is read, and builds it in the form `transform`.
+///
+/// # Errors
+/// A sentence (without the file's name) when it is not ONNX, has operators that are not allowed, takes or gives
+/// something else than `spec` says, or cannot be built.
+pub fn read_network(
+    bytes: &[u8],
+    spec: NetworkSpec,
+    transform: Transform,
+) -> Result<Box<dyn Engine>, String> {
+    Ok(Box::new(Network::read(bytes, spec)?.build(transform)?))
+}
 
 /// An ONNX file that was screened and bounded, ready to be built in any [`Transform`].
 pub(super) struct Network {
@@ -40,7 +56,7 @@ impl Network {
     /// A sentence (without the file's name) when it is not ONNX, has operators that are not allowed, or
     /// takes or gives something else than `spec` says.
     pub(super) fn read(bytes: &[u8], spec: NetworkSpec) -> Result<Self, String> {
-        contained(|| Self::interpret(&decode(bytes)?, spec))?
+        told(|| Self::interpret(&decode(bytes)?, spec))
     }
 
     fn interpret(file: &pb::ModelProto, spec: NetworkSpec) -> Result<Self, String> {
@@ -70,18 +86,15 @@ impl Network {
             })
             .map_err(unusable)?;
         model.analyse(false).map_err(unusable)?;
+        let mut all = 0;
         for node in model.nodes() {
             for output in &node.outputs {
                 let shape = output.fact.shape.as_concrete_finite().map_err(unusable)?;
-                bound(&node.name, shape.as_deref())?;
+                bound(&mut all, &node.name, shape.as_deref())?;
             }
         }
         let model = model.into_typed().map_err(unusable)?;
-        for node in model.nodes() {
-            for output in &node.outputs {
-                bound(&node.name, output.fact.shape.as_concrete())?;
-            }
-        }
+        bound_all(&model)?;
         let features = check_outputs(&model, spec)?;
         Ok(Self {
             model,
@@ -102,10 +115,16 @@ impl Network {
                     .ok_or_else(|| TractError::msg("the library has no such transform"))?
                     .transform(&mut model)?;
             }
-            model.into_optimized()?.into_runnable()
+            let model = model.into_optimized()?;
+            // A convolution may have got an array of its own, for the margin around its input.
+            bound_all(&model).map_err(TractError::msg)?;
+            model.into_runnable()
         };
-        let plan = contained(build)?
-            .map_err(|error| format!("cannot be built in the form {transform} ({error:#})"))?;
+        let plan = told(|| {
+            build().map_err(|error: TractError| {
+                format!("cannot be built in the form {transform} ({error:#})")
+            })
+        })?;
         Ok(TractEngine {
             plan,
             spec: self.spec,
@@ -212,6 +231,13 @@ fn answer(outputs: &[TValue]) -> Result<MemberOutput, EngineError> {
     })
 }
 
+/// Runs what may panic inside the library, and may say whatever is in the file.
+fn told<T>(work: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
+    contained(work)
+        .flatten()
+        .map_err(|reason| printable(&reason, REASON))
+}
+
 /// Runs what may panic inside the library.
 fn contained<T>(work: impl FnOnce() -> T) -> Result<T, String> {
     catch_unwind(AssertUnwindSafe(work))
@@ -219,7 +245,18 @@ fn contained<T>(work: impl FnOnce() -> T) -> Result<T, String> {
 }
 
 fn failed(error: TractError) -> EngineError {
-    EngineError::Library(format!("{error:#}"))
+    EngineError::Library(printable(&format!("{error:#}"), REASON))
+}
+
+/// Bounds every array that the library computes, as far as its shape is known.
+fn bound_all(model: &TypedModel) -> Result<(), String> {
+    let mut all = 0;
+    let mut outputs = model
+        .nodes()
+        .iter()
+        .flat_map(|node| node.outputs.iter().map(move |output| (node, output)));
+    outputs
+        .try_for_each(|(node, output)| bound(&mut all, &node.name, output.fact.shape.as_concrete()))
 }
 
 /// Shapes of the outputs; gives that of the features.

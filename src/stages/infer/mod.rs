@@ -26,8 +26,8 @@ mod validate;
 
 pub use check::{CheckReport, MemberReport, check};
 pub use choose::{EngineOptions, Timing, TransformChoice};
-pub use engine::ENGINE;
 pub(crate) use engine::graft::stored;
+pub use engine::{ENGINE, read_network};
 pub use ensemble::{Ensemble, Member, Worker};
 pub use error::{EngineError, EnsembleError};
 pub use golden::{Deviation, GoldenDeviation, TOLERANCE, check_golden};

@@ -1,14 +1,20 @@
 //! What an ONNX file may contain, looked at before the library interprets it.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use super::{
     CAM_WEIGHTS, FEATURES, LOGITS, NetworkSpec,
-    pb::{GraphProto, tensor_proto::DataType, tensor_shape_proto, type_proto},
+    pb::{
+        GraphProto, NodeProto, TensorProto, tensor_proto::DataType, tensor_shape_proto, type_proto,
+    },
 };
 
 /// Most elements of one intermediate array: 64 MiB of float32.
 const ARRAY_LIMIT: usize = 1 << 24;
+/// Most elements of all arrays of a network together: 1 GiB of float32.
+const ALL_ARRAYS_LIMIT: usize = 1 << 28;
+/// Most pixels under a pooling window: no tile has as many.
+const WINDOW_LIMIT: i64 = 1 << 20;
 /// Most nodes of a graph.
 const NODE_LIMIT: usize = 10_000;
 
@@ -47,6 +53,19 @@ const OPERATORS: &[&str] = &[
     "Unsqueeze",
 ];
 
+/// Those that may be computed out of stored arrays alone, as weights are that are stored as float16: the result has as
+/// many elements. The library computes them while it reads the file, before the bounds on what it computes are known.
+const OF_STORED: &[&str] = &[
+    "Cast",
+    "Constant",
+    "Flatten",
+    "Identity",
+    "Reshape",
+    "Squeeze",
+    "Transpose",
+    "Unsqueeze",
+];
+
 /// Refuses what the library would panic about or what could take memory without bound.
 pub(super) fn screen(graph: &GraphProto) -> Result<(), String> {
     if graph.node.len() > NODE_LIMIT {
@@ -60,8 +79,12 @@ pub(super) fn screen(graph: &GraphProto) -> Result<(), String> {
         .iter()
         .map(|input| input.name.as_str())
         .collect();
+    // Elements of the arrays that do not depend on the tile.
+    let mut stored: HashMap<&str, usize> = HashMap::new();
+    let mut all = 0;
     for tensor in &graph.initializer {
         known.insert(&tensor.name);
+        stored.insert(&tensor.name, elements(tensor));
         readable(tensor.data_type, &tensor.name)?;
     }
     for node in &graph.node {
@@ -87,7 +110,20 @@ pub(super) fn screen(graph: &GraphProto) -> Result<(), String> {
                 "uses the array {input:?} before it is computed; export it again"
             ));
         }
-        known.extend(node.output.iter().map(String::as_str));
+        window(node)?;
+        let of_stored = of_stored(node, &stored)?;
+        all = add(all, of_stored.unwrap_or_default())?;
+        for output in node.output.iter().filter(|output| !output.is_empty()) {
+            // The library would take the last of them everywhere.
+            if !known.insert(output) {
+                return Err(format!(
+                    "computes the array {output:?} twice; export it again"
+                ));
+            }
+            if let Some(elements) = of_stored {
+                stored.insert(output, elements);
+            }
+        }
     }
     match graph
         .output
@@ -100,6 +136,49 @@ pub(super) fn screen(graph: &GraphProto) -> Result<(), String> {
         )),
         None => Ok(()),
     }
+}
+
+/// Elements of what `node` computes when it is computed out of stored arrays alone.
+fn of_stored(node: &NodeProto, stored: &HashMap<&str, usize>) -> Result<Option<usize>, String> {
+    let inputs = node.input.iter().filter(|input| !input.is_empty());
+    let inputs: Option<Vec<usize>> = inputs
+        .map(|input| stored.get(input.as_str()).copied())
+        .collect();
+    let Some(inputs) = inputs else {
+        return Ok(None);
+    };
+    if !OF_STORED.contains(&node.op_type.as_str()) {
+        return Err(format!(
+            "uses {} on stored arrays alone; export it with constants folded, so that the result is stored",
+            node.op_type
+        ));
+    }
+    let values = node.attribute.iter().filter_map(|value| value.t.as_ref());
+    let elements = inputs.into_iter().chain(values.map(elements)).max();
+    Ok(Some(elements.unwrap_or_default()))
+}
+
+/// What a stored array claims to have; the library refuses it when it has less.
+fn elements(tensor: &TensorProto) -> usize {
+    tensor.dims.iter().fold(1, |product: usize, size| {
+        product.saturating_mul(usize::try_from(*size).unwrap_or_default())
+    })
+}
+
+/// The library has a table of the pixels under a window.
+fn window(node: &NodeProto) -> Result<(), String> {
+    for attribute in &node.attribute {
+        let pixels = attribute
+            .ints
+            .iter()
+            .try_fold(1_i64, |product, size| product.checked_mul(*size));
+        if attribute.name == "kernel_shape" && pixels.is_none_or(|pixels| pixels > WINDOW_LIMIT) {
+            return Err(format!(
+                "has a window of {WINDOW_LIMIT} pixels or more; no tile is as large"
+            ));
+        }
+    }
+    Ok(())
 }
 
 fn readable(data_type: i32, name: &str) -> Result<(), String> {
@@ -200,7 +279,20 @@ pub(super) fn select_outputs(graph: &GraphProto, spec: NetworkSpec) -> Result<Ve
         .collect()
 }
 
-pub(super) fn bound(name: &str, shape: Option<&[usize]>) -> Result<(), String> {
+/// Adds up what arrays have.
+fn add(all: usize, elements: usize) -> Result<usize, String> {
+    let all = all.saturating_add(elements);
+    if all <= ALL_ARRAYS_LIMIT {
+        Ok(all)
+    } else {
+        Err(format!(
+            "computes arrays of more than {ALL_ARRAYS_LIMIT} elements together; use a smaller network"
+        ))
+    }
+}
+
+/// Checks one array more, of `shape`; `all` is what the ones before have together.
+pub(super) fn bound(all: &mut usize, name: &str, shape: Option<&[usize]>) -> Result<(), String> {
     let Some(shape) = shape else {
         return Ok(());
     };
@@ -208,7 +300,10 @@ pub(super) fn bound(name: &str, shape: Option<&[usize]>) -> Result<(), String> {
         .iter()
         .try_fold(1_usize, |product, dim| product.checked_mul(*dim));
     match elements {
-        Some(elements) if elements <= ARRAY_LIMIT => Ok(()),
+        Some(elements) if elements <= ARRAY_LIMIT => {
+            *all = add(*all, elements)?;
+            Ok(())
+        }
         _ => Err(format!(
             "computes the array {name:?} of shape {shape:?}; at most {ARRAY_LIMIT} elements are allowed"
         )),

@@ -30,7 +30,7 @@ fn changed(spec: NetworkSpec, change: impl FnOnce(&mut GraphProto)) -> Result<Ne
 }
 
 fn interpret(file: &ModelProto, spec: NetworkSpec) -> Result<Network, String> {
-    contained(|| Network::interpret(file, spec))?
+    told(|| Network::interpret(file, spec))
 }
 
 fn rename(graph: &mut GraphProto, from: &str, to: &str) {
@@ -198,6 +198,86 @@ fn arrays_without_bound_are_refused_before_they_are_computed() {
         graph.node.splice(0..0, vec![node; 20_000]);
     }));
     assert!(said.contains("nodes"), "{said}");
+}
+
+fn node(operator: &str, inputs: &[&str], output: &str) -> pb::NodeProto {
+    pb::NodeProto {
+        op_type: operator.to_owned(),
+        input: inputs.iter().map(|name| (*name).to_owned()).collect(),
+        output: vec![output.to_owned()],
+        ..Default::default()
+    }
+}
+
+/// The library computes them while it reads the file, before their shapes can be looked at.
+#[test]
+fn arrays_out_of_stored_ones_are_refused_before_they_are_computed() {
+    let half = |name: &str, dims: [i64; 2]| pb::TensorProto {
+        name: name.to_owned(),
+        dims: dims.to_vec(),
+        data_type: DataType::Float16 as i32,
+        raw_data: vec![0; 2 << 20],
+        ..Default::default()
+    };
+    for operator in ["Add", "MatMul"] {
+        let said = sentence(changed(SPEC, |graph| {
+            graph.initializer.push(half("column", [1 << 20, 1]));
+            graph.initializer.push(half("row", [1, 1 << 20]));
+            graph.node.push(node("Cast", &["column"], "c"));
+            graph.node.push(node(operator, &["c", "row"], "square"));
+        }));
+        assert!(said.contains("stored arrays alone"), "{said}");
+    }
+    let said = sentence(changed(SPEC, |graph| {
+        graph.initializer.push(half("column", [1 << 20, 1]));
+        for copy in 0..300 {
+            let copy = format!("copy{copy}");
+            graph.node.push(node("Identity", &["column"], &copy));
+        }
+    }));
+    assert!(said.contains("together"), "{said}");
+}
+
+#[test]
+fn what_the_library_makes_on_its_own_is_bounded() {
+    // The margin is an array of its own in the form that is run.
+    let network = changed(SPEC, |graph| {
+        let conv = graph.node.iter_mut().find(|n| n.op_type == "Conv").unwrap();
+        for attribute in &mut conv.attribute {
+            if attribute.name == "strides" {
+                attribute.ints = vec![3_333; 2];
+            }
+        }
+        conv.attribute.retain(|attribute| attribute.name != "pads");
+        conv.attribute.push(integers("pads", &[5_000; 4]));
+    });
+    let said = network
+        .and_then(|network| network.build(Transform::Plain).map(drop))
+        .unwrap_err();
+    assert!(said.contains("elements are allowed"), "{said}");
+    let said = sentence(changed(SPEC, |graph| {
+        let conv = graph.node.iter_mut().find(|n| n.op_type == "Conv").unwrap();
+        conv.op_type = "MaxPool".to_owned();
+        conv.attribute = vec![integers("kernel_shape", &[1 << 31, 1 << 31])];
+    }));
+    assert!(said.contains("no tile is as large"), "{said}");
+}
+
+#[test]
+fn an_array_with_two_sources_is_refused() {
+    let said = sentence(changed(SPEC, |graph| {
+        let again = node("Identity", &["logits"], "pooled");
+        graph.node.push(again);
+    }));
+    assert!(said.contains("\"pooled\" twice"), "{said}");
+}
+
+#[test]
+fn what_a_file_says_is_repeated_in_part_and_without_control_characters() {
+    let said = sentence(changed(SPEC, |graph| {
+        graph.node[0].op_type = "\u{1b}[2J".repeat(10_000);
+    }));
+    assert!(said.chars().count() <= REASON && !said.contains(char::is_control));
 }
 
 #[test]
