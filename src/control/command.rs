@@ -75,7 +75,7 @@ impl fmt::Display for Command {
 
 /// Who asks.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Caller {
+pub enum Caller {
     /// The socket has no keys: whoever can reach it.
     Anybody,
     /// The holder of a listed key.

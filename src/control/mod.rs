@@ -31,7 +31,7 @@ mod stop;
 
 pub use answer::{Again, Desk, InForce, Since, Status};
 pub use client::{Reply, Request, request};
-pub use command::Command;
+pub use command::{Caller, Command};
 pub use lifecycle::Lifecycle;
 pub use reprocess::{Reprocess, Reprocessed, Reprocessing};
 pub use server::serve;

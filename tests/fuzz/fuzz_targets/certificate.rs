@@ -1,0 +1,7 @@
+//! See `laws::certificate`.
+#![no_main]
+
+#[path = "../laws.rs"]
+mod laws;
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| laws::certificate(bytes));

@@ -1,0 +1,7 @@
+//! See `laws::recording`.
+#![no_main]
+
+#[path = "../laws.rs"]
+mod laws;
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| laws::recording(bytes));
