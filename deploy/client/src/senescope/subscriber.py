@@ -163,8 +163,8 @@ class Subscriber:
                 else:
                     yield from self._take(header, self._place)
 
-    def _receive(self) -> list[tuple[dict[str, Any], list[bytes]]]:
-        """Wait until something comes, and return a message of each socket that has one."""
+    def _receive(self) -> Iterator[tuple[dict[str, Any], list[bytes]]]:
+        """Wait until something comes, and yield a message of each socket that has one."""
         if self._labels is None:
             raise ValueError("a subscriber is used within `with`")
         sockets = [socket for socket in (self._labels, self._maps) if socket is not None]
@@ -172,7 +172,7 @@ class Subscriber:
         for socket in sockets:
             poller.register(socket, zmq.POLLIN)
         began, told = time.monotonic(), False
-        while not (ready := dict(poller.poll(100))):
+        while not poller.poll(100):
             silent_s = time.monotonic() - began
             where = f"nothing came from {self._endpoints[0]} for {silent_s:.0f} s"
             if self._timeout_s is not None and silent_s > self._timeout_s:
@@ -180,7 +180,10 @@ class Subscriber:
             if silent_s > _SILENCE_S and not told:
                 _LOG.warning("%s; it is waited for", where)
                 told = True
-        return [_read(socket) for socket in sockets if socket in ready]
+        for socket in sockets:
+            # What one has may be taken while a message of the other is dealt with.
+            if socket.poll(0):
+                yield _read(socket)
 
     def _join(self, header: Mapping[str, Any]) -> Iterator[Event]:
         """Begin with the run that is on. The message proves that the subscription is live."""
