@@ -3,7 +3,8 @@
 python live_napari.py [--recordings DIR]
 
 The stream has no images. With the folder in which the daemon records (on this machine or a share),
-the image of a frame is shown as soon as its file is there. Needs `pip install 'senescope[napari]'`.
+a frame is shown with its image when its file is there, which is one frame later. Needs
+`pip install 'senescope[napari]'`.
 """
 
 import argparse
@@ -36,6 +37,8 @@ class View:
         self.folder: pathlib.Path | None = None
         self.start: RunStart | None = None
         self.frame = -1
+        # What waits for the image of its frame.
+        self.held: list[Label | Map] = []
         self.maps = viewer.add_image(
             np.zeros((1, 1), np.float32),
             name="map",
@@ -46,20 +49,35 @@ class View:
         self.outlines = viewer.add_shapes(name="cells", face_color="transparent")
 
     def take(self, event: Event) -> None:
-        """Show an event."""
+        """Show an event, at once or with the image of its frame."""
         if isinstance(event, RunStart):
             self.begin(event)
         elif self.start is not None and isinstance(event, Label | Map):
-            # The frame before has its file by now.
-            if event.frame > self.frame:
-                self.show_image(self.start, self.frame)
-                self.clear(event.frame)
-            if event.frame == self.frame:
-                self.show(event)
+            self.held.append(event)
+            while self.held and (path := self.ready(self.held[0].frame, event.frame)):
+                self.show_frame(self.start, self.held[0].frame, path)
+
+    def ready(self, frame: int, latest: int) -> pathlib.Path | None:
+        """Return the file of a frame that can be shown; it is not there when it will not come."""
+        if self.recordings is None or self.start is None:
+            return pathlib.Path()
+        path = self.find(self.start.run) / f"frame-{frame:08}.ome.tif"
+        return path if path.exists() or frame <= self.frame or frame < latest - 1 else None
+
+    def show_frame(self, start: RunStart, frame: int, path: pathlib.Path) -> None:
+        """Show what is held of a frame, on its image."""
+        if frame > self.frame:
+            self.clear(frame)
+            if path.is_file():
+                self.show_image(start, path)
+        of_frame = [event for event in self.held if event.frame == frame]
+        self.held = [event for event in self.held if event.frame > frame]
+        for event in of_frame if frame == self.frame else ():
+            self.show(event)
 
     def begin(self, start: RunStart) -> None:
         """Make room for a run."""
-        self.start, self.folder = start, None
+        self.start, self.folder, self.held = start, None, []
         self.maps.data = np.zeros((start.height, start.width), np.float32)
         for layer in (self.maps, self.outlines):
             layer.scale = (start.pixel_size_um, start.pixel_size_um)
@@ -87,12 +105,8 @@ class View:
             paint(self.maps.data, event)
             self.maps.refresh()
 
-    def show_image(self, start: RunStart, frame: int) -> None:
-        """Show the channels of a frame, if its file is there."""
-        path = self.find(start.run)
-        path = path and path / f"frame-{frame:08}.ome.tif"
-        if path is None or not path.exists():
-            return
+    def show_image(self, start: RunStart, path: pathlib.Path) -> None:
+        """Show the channels of a frame."""
         import tifffile
 
         channels = [channel["name"] for channel in start.header["channels"]]
@@ -109,13 +123,13 @@ class View:
                 )
                 self.viewer.layers.move(len(self.viewer.layers) - 1, 0)
 
-    def find(self, run: str) -> pathlib.Path | None:
-        """Return the recording of a run."""
+    def find(self, run: str) -> pathlib.Path:
+        """Return the recording of a run, which may not be there."""
         if self.folder is None and self.recordings is not None:
             for path in self.recordings.glob(f"*-{run[:8]}/run.json"):
                 if json.loads(path.read_bytes())["run"] == run:
                     self.folder = path.parent
-        return self.folder
+        return self.folder or pathlib.Path("nowhere")
 
 
 def paint(canvas: npt.NDArray[np.float32], cam: Map) -> None:

@@ -93,9 +93,7 @@ class FakeStream:
     def set(self, frame: int, config: str) -> None:
         """Change settings."""
         with self.lock:
-            self._publish(
-                {"type": "run", "phase": "settings", "frame": frame, "changed": {}}, config=config
-            )
+            self._publish(golden("run_settings") | {"frame": frame}, config=config)
 
     def label(self, *, lost: bool = False, recorded: bool = True, frame: int = 0) -> int:
         """Publish a label, and return its number."""

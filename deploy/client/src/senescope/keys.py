@@ -32,9 +32,12 @@ def connect(kind: int, endpoint: str, keys: Keys | None, **options: Any) -> Sock
     socket: Socket = zmq.Context.instance().socket(kind)
     options = {
         "linger": 0,
-        # A peer that is gone without a word is noticed.
-        "heartbeat_ivl": 5000,
-        "heartbeat_timeout": 15000,
+        # The kernel notices a peer that is gone without a word. With heartbeats libzmq aborts the
+        # program of a slow reader at its high-water mark (zeromq/libzmq#3937).
+        "tcp_keepalive": 1,
+        "tcp_keepalive_idle": 10,
+        "tcp_keepalive_intvl": 5,
+        "tcp_keepalive_cnt": 3,
         # A daemon that is started again is found soon.
         "reconnect_ivl": 100,
         "reconnect_ivl_max": 1000,
