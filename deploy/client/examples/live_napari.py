@@ -44,6 +44,7 @@ class View:
             name="map",
             colormap="inferno",
             blending="additive",
+            opacity=0.4,
             contrast_limits=(0, 1),
         )
         self.outlines = viewer.add_shapes(name="cells", face_color="transparent")
@@ -80,9 +81,8 @@ class View:
         self.start, self.folder, self.held = start, None, []
         self.maps.data = np.zeros((start.height, start.width), np.float32)
         for layer in (self.maps, self.outlines):
-            layer.scale = (start.pixel_size_um, start.pixel_size_um)
+            layer.scale, layer.units = (start.pixel_size_um, start.pixel_size_um), ("um", "um")
         self.viewer.scale_bar.visible = True
-        self.viewer.scale_bar.unit = "µm"
         self.clear(-1)
         self.viewer.reset_view()
 
@@ -99,7 +99,8 @@ class View:
             # Points of a label are x, y.
             outline = np.array(event.outline)[:, ::-1]
             colour = COLOURS.get(event.label, "white")
-            self.outlines.add_polygons(outline, edge_color=colour, face_color="transparent")
+            style = {"edge_color": colour, "face_color": "transparent", "edge_width": 2}
+            self.outlines.add_polygons(outline, **style)
             self.viewer.status = f"{event.label}, p = {event.p_senescent:.2f}"
         elif event.member == "mean":
             paint(self.maps.data, event)
@@ -119,7 +120,9 @@ class View:
                     name=name,
                     colormap=CHANNELS.get(name, "gray"),
                     blending="additive",
+                    opacity=0.5,
                     scale=self.maps.scale,
+                    units=self.maps.units,
                 )
                 self.viewer.layers.move(len(self.viewer.layers) - 1, 0)
 

@@ -9,8 +9,8 @@ editors that run them one by one. Needs `pip install 'senescope[dataframe]' matp
 # %% What to look at
 import argparse
 
-import matplotlib
 import numpy as np
+from matplotlib import pyplot
 
 from senescope import Label, RunEnd, Subscriber, read_labels, to_dataframe
 
@@ -42,10 +42,6 @@ print(cells[["frame", "cell", "area_um2", "p_senescent", "ood", "label", "flags"
 print(cells.groupby("label").agg(cells=("cell", "size"), area_um2=("area_um2", "median")))
 
 # %% How sure it is, and how long it took
-if not arguments.out.endswith("show"):
-    matplotlib.use("Agg")
-from matplotlib import pyplot  # noqa: E402
-
 COLOURS = {
     "senescent": "#d95f02",
     "proliferating": "#1f78b4",
