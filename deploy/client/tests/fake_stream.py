@@ -3,6 +3,7 @@
 import json
 import pathlib
 import threading
+import time
 import uuid
 from types import TracebackType
 from typing import Any
@@ -28,10 +29,10 @@ class FakeStream:
     nothing is recorded. `lost` messages take their number and are not sent.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, labels_port: int = 0) -> None:
         self._context = zmq.Context()
         self._labels, self._maps = (self._context.socket(kind) for kind in (zmq.PUB, zmq.XPUB))
-        self.endpoints = [self._bind(socket) for socket in (self._labels, self._maps)]
+        self.endpoints = [self._bind(self._labels, labels_port), self._bind(self._maps)]
         self._control = self._context.socket(zmq.REP)
         self.endpoints.append(self._bind(self._control))
         self.lock = threading.RLock()
@@ -47,9 +48,19 @@ class FakeStream:
             thread.start()
 
     @staticmethod
-    def _bind(socket: "zmq.Socket[bytes]") -> str:
+    def _bind(socket: "zmq.Socket[bytes]", port: int = 0) -> str:
         socket.linger = 0
-        return f"tcp://127.0.0.1:{socket.bind_to_random_port('tcp://127.0.0.1')}"
+        until = time.monotonic() + 10
+        while True:
+            try:
+                socket.bind(f"tcp://127.0.0.1:{port or '*'}")
+                break
+            except zmq.ZMQError:
+                # Whoever had the port before gives it up in a moment.
+                if time.monotonic() > until:
+                    raise
+                time.sleep(0.01)
+        return socket.getsockopt_string(zmq.LAST_ENDPOINT)
 
     def __enter__(self) -> "FakeStream":
         return self

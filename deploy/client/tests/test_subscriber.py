@@ -1,13 +1,17 @@
 """What a subscriber yields when messages are lost, come twice, or are of another daemon."""
 
 import itertools
+import logging
 import threading
+import time
 import unittest
+import unittest.mock
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
+import zmq
 from fake_daemon import ends
 from fake_stream import FakeStream
 
@@ -23,12 +27,31 @@ from senescope import (
     RunStart,
     Subscriber,
 )
+from senescope.keys import connect
+
+
+def setUpModule() -> None:
+    """Keep quiet about what is lost on purpose."""
+    logging.disable(logging.WARNING)
+
+
+def tearDownModule() -> None:
+    """Tell again."""
+    logging.disable(logging.NOTSET)
 
 
 def subscriber(stream: FakeStream, **options: Any) -> Subscriber:
     """Return a subscriber to the fake."""
     labels, maps, control = stream.endpoints
     return Subscriber(labels, maps, control, **options)
+
+
+def secured(kind: int) -> tuple["zmq.Socket[bytes]", int]:
+    """Return a socket that only those with keys can talk with, and its port."""
+    socket: zmq.Socket[bytes] = zmq.Context.instance().socket(kind)
+    socket.linger = 0
+    socket.curve_secretkey, socket.curve_server = zmq.curve_keypair()[1], True
+    return socket, socket.bind_to_random_port("tcp://127.0.0.1")
 
 
 def read(subscriber: Subscriber, count: int) -> list[Event]:
@@ -255,6 +278,21 @@ class SubscriberTest(unittest.TestCase):
             stream.cam()
             self.assertEqual(next(joined.maps()).label_seq, 7)
 
+    def test_who_was_refused_once_tries_again(self) -> None:
+        stranger, port = secured(zmq.PUB)
+        with (
+            unittest.mock.patch("senescope.subscriber._SILENCE_S", 0.3),
+            Subscriber(f"tcp://127.0.0.1:{port}", None, timeout_s=1) as joined,
+        ):
+            with self.assertRaisesRegex(TimeoutError, "on its list"):
+                next(joined.labels())
+            stranger.close()
+            with FakeStream(port) as stream:
+                joined._control = joined._catch_up._control = Control(stream.endpoints[2])
+                stream.start(recorded=False)
+                stream.label()
+                self.assertEqual(next(joined.labels()).seq, 1)
+
     def test_silence_can_be_limited(self) -> None:
         with (
             Subscriber("tcp://127.0.0.1:9", timeout_s=0.3) as joined,
@@ -270,6 +308,20 @@ class SubscriberTest(unittest.TestCase):
 
 class ControlTest(unittest.TestCase):
     """Commands, and what is said to them."""
+
+    def test_who_is_not_let_in_does_not_wait_for_ever(self) -> None:
+        daemon, port = secured(zmq.REP)
+        endpoint = f"tcp://127.0.0.1:{port}"
+        with daemon, Control(endpoint, timeout_s=0.3) as control:
+            control._socket = connect(zmq.REQ, endpoint, None)
+            # It is refused before it asks.
+            time.sleep(0.5)
+
+            def ask() -> None:
+                with self.assertRaisesRegex(TimeoutError, "on its list"):
+                    control.status()
+
+            self.assertTrue(ends(ask))
 
     def test_answers_refusals_and_silence(self) -> None:
         with FakeStream() as stream, Control(stream.endpoints[2], timeout_s=0.3) as control:

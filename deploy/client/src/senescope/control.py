@@ -8,6 +8,7 @@ the daemon tell what is in them. With keys a viewer may ask, and only an operato
 """
 
 import json
+import time
 from collections.abc import Mapping
 from types import TracebackType
 from typing import Any
@@ -105,10 +106,18 @@ class Control:
         if self._socket is None:
             self._socket = connect(zmq.REQ, self._endpoint, self._keys)
         answer: dict[str, Any] | None = None
+        until = time.monotonic() + timeout_s
+
+        def is_ready(socket: Socket, event: int) -> bool:
+            left_ms = round(1000 * (until - time.monotonic()))
+            return bool(socket.poll(max(0, left_ms), event))
+
         try:
-            self._socket.send(cbor2.dumps(request))
-            if self._socket.poll(round(1000 * timeout_s)):
-                answer = cbor2.loads(self._socket.recv())
+            # Nothing can be sent to who does not let this in.
+            if is_ready(self._socket, zmq.POLLOUT):
+                self._socket.send(cbor2.dumps(request))
+                if is_ready(self._socket, zmq.POLLIN):
+                    answer = cbor2.loads(self._socket.recv())
         finally:
             # Also when this is interrupted: an answer to it must not become that to the next.
             if answer is None:

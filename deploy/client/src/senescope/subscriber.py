@@ -85,9 +85,11 @@ class Subscriber:
         self._last_map: dict[str, int] = {}
         self._lost_start: str | None = None
         self._stream: Iterator[Event] | None = None
+        # Time without a word that was spent waiting, and that before the last new subscription.
+        self._silent_s = self._renewed_s = 0.0
 
     def __enter__(self) -> "Subscriber":
-        self._labels = self._subscribe(self._endpoints[0], "run", "label", "hb")
+        self._subscribe(with_maps=False)
         return self
 
     def __exit__(
@@ -100,10 +102,7 @@ class Subscriber:
 
     def close(self) -> None:
         """End the subscription."""
-        for socket in (self._labels, self._maps):
-            if socket is not None:
-                socket.close()
-        self._labels = self._maps = None
+        self._close_sockets()
         self._control.close()
 
     def labels(self) -> Iterator[Label]:
@@ -122,15 +121,29 @@ class Subscriber:
         A run's start comes before its labels, and its end after its labels and maps. A map may come
         before its label.
         """
-        if self._maps is None and self._endpoints[1] is not None:
-            self._maps = self._subscribe(self._endpoints[1], "cam")
+        if self._labels is None:
+            raise ValueError("a subscriber is used within `with`")
+        self._subscribe(with_maps=True)
         return self._events()
 
-    def _subscribe(self, endpoint: str, *kinds: str) -> Socket:
-        socket = connect(zmq.SUB, endpoint, self._keys, rcvhwm=self._receive_hwm)
-        for kind in kinds:
-            socket.subscribe(f"v{_VERSION}/{kind}/")
-        return socket
+    def _subscribe(self, with_maps: bool) -> None:
+        def subscribed(endpoint: str, *kinds: str) -> Socket:
+            socket = connect(zmq.SUB, endpoint, self._keys, rcvhwm=self._receive_hwm)
+            for kind in kinds:
+                socket.subscribe(f"v{_VERSION}/{kind}/")
+            return socket
+
+        labels, maps = self._endpoints
+        if self._labels is None:
+            self._labels = subscribed(labels, "run", "label", "hb")
+        if self._maps is None and with_maps and maps is not None:
+            self._maps = subscribed(maps, "cam")
+
+    def _close_sockets(self) -> None:
+        for socket in (self._labels, self._maps):
+            if socket is not None:
+                socket.close()
+        self._labels = self._maps = None
 
     def _events(self) -> Iterator[Event]:
         # Where a loop was left, the rest of what was being fetched is still there for the next.
@@ -165,37 +178,53 @@ class Subscriber:
 
     def _receive(self) -> Iterator[tuple[dict[str, Any], list[bytes]]]:
         """Wait until something comes, and yield a message of each socket that has one."""
-        if self._labels is None:
-            raise ValueError("a subscriber is used within `with`")
-        sockets = [socket for socket in (self._labels, self._maps) if socket is not None]
-        poller = zmq.Poller()
-        for socket in sockets:
-            poller.register(socket, zmq.POLLIN)
-        began, told = time.monotonic(), False
-        while not poller.poll(100):
-            silent_s = time.monotonic() - began
-            where = f"nothing came from {self._endpoints[0]} for {silent_s:.0f} s"
-            if self._timeout_s is not None and silent_s > self._timeout_s:
-                raise TimeoutError(f"{where}; is the daemon running, and is this key on its list?")
-            if silent_s > _SILENCE_S and not told:
-                _LOG.warning("%s; it is waited for", where)
-                told = True
+        while True:
+            if self._labels is None:
+                raise ValueError("a subscriber is used within `with`")
+            sockets = [socket for socket in (self._labels, self._maps) if socket is not None]
+            poller = zmq.Poller()
+            for socket in sockets:
+                poller.register(socket, zmq.POLLIN)
+            began = time.monotonic()
+            ready = dict(poller.poll(100))
+            self._silent_s += time.monotonic() - began
+            if ready:
+                break
+            self._bear_silence()
         for socket in sockets:
             # What one has may be taken while a message of the other is dealt with.
             if socket.poll(0):
+                if socket is self._labels:
+                    self._silent_s = self._renewed_s = 0
                 yield _read(socket)
+
+    def _bear_silence(self) -> None:
+        """Give up, or subscribe anew: libzmq does not try again what was refused once."""
+        where = f"nothing came from {self._endpoints[0]} for {self._silent_s:.0f} s"
+        if self._timeout_s is not None and self._silent_s > self._timeout_s:
+            self._silent_s = self._renewed_s = 0
+            raise TimeoutError(f"{where}; is the daemon running, and is this key on its list?")
+        if self._silent_s > self._renewed_s + _SILENCE_S:
+            if self._renewed_s == 0:
+                _LOG.warning("%s; it is waited for", where)
+            self._renewed_s = self._silent_s
+            with_maps = self._maps is not None
+            self._close_sockets()
+            self._subscribe(with_maps)
 
     def _join(self, header: Mapping[str, Any]) -> Iterator[Event]:
         """Begin with the run that is on. The message proves that the subscription is live."""
         for _ in range(_JOIN_TRIES):
-            before, snapshot = self._control.status(), self._control.snapshot()
-            status = self._control.status()
-            last = status["last_seq"]
-            same = ("run", "label")
-            if all(before["last_seq"][kind] == last[kind] for kind in same):
+            status, again = self._control.status(), self._control.status()
+            # Then its counts are of one moment.
+            if status["last_seq"]["label"] == again["last_seq"]["label"]:
                 break
-        if not before["epoch"] == snapshot["epoch"] == status["epoch"] == header["epoch"]:
-            return  # The daemon is being started again: with its next message.
+        snapshot = self._control.snapshot()
+        if (
+            not header["epoch"] == status["epoch"] == snapshot["epoch"]
+            or status["last_seq"]["run"] != snapshot["last_seq"]["run"]
+        ):
+            return  # The daemon, or a run, has just begun or ended: with the next message.
         start, last = snapshot["run_start"], snapshot["last_seq"]
         place = Place(header["epoch"], last["label"], last["run"])
         if self._maps is not None:
@@ -309,5 +338,4 @@ def _before_run(snapshot: Mapping[str, Any], status: Mapping[str, Any]) -> int:
     """Return the number of the last label before the present run."""
     (edge,) = (edge for edge in status["edges"] if edge["name"] == "publish.label")
     oldest = [header["seq"] - 1 for header in snapshot["labels"]]
-    # When labels come faster than they can be counted, `in` counts a few more than `last_seq`.
     return int(max(0, min([status["last_seq"]["label"] - edge["in"], *oldest])))
