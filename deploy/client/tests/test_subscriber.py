@@ -267,6 +267,18 @@ class SubscriberTest(unittest.TestCase):
             self.says(joined, *said)
             self.assertEqual(joined.missed, {"map": 2})
 
+    def test_a_map_waits_for_the_start_of_its_run(self) -> None:
+        with self.joined(recorded=True) as (stream, joined):
+            stream.cam()
+            stream.end()
+            self.says(joined, "map 1 of 1", "RunEnd")
+            with stream.lock:
+                stream.start(recorded=True, lost=True)
+                stream.cam()
+                # It is there before the next sign of life.
+                time.sleep(0.2)
+            self.says(joined, "RunStart", "map 2 of 1")
+
     def test_a_loop_that_is_left_is_gone_on_with(self) -> None:
         with self.joined(recorded=True) as (stream, joined):
             for _ in range(5):

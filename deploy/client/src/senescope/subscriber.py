@@ -11,7 +11,7 @@ the daemon is told as a `Gap`.
 
 import logging
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterator, Mapping
 from types import TracebackType
 from typing import Any
@@ -23,7 +23,7 @@ from senescope import events
 from senescope._record import CatchUp, Place, Run
 from senescope.control import ENDPOINT as CONTROL
 from senescope.control import Control
-from senescope.events import Event, Gap, Label, Map, RunEnd
+from senescope.events import Event, Gap, Label, Map, RunEnd, RunStart
 from senescope.keys import Keys, Socket, connect
 
 _LOG = logging.getLogger(__name__)
@@ -33,7 +33,12 @@ _VERSION = 1
 _SILENCE_S = 10.0
 # Maps that are on their way when the end of their run is there already.
 _MAPS_S = 1.0
+# How long a map waits for the start of its run, of which the next sign of life tells.
+_START_S = 3.0
 _JOIN_TRIES = 20
+
+# A header and its payload.
+Message = tuple[dict[str, Any], list[bytes]]
 
 
 class StreamError(Exception):
@@ -84,6 +89,10 @@ class Subscriber:
         # The number of the last map, by epoch: each socket comes to a new one by itself.
         self._last_map: dict[str, int] = {}
         self._lost_start: str | None = None
+        # Runs whose start was told, or did not come in time.
+        self._begun: deque[str] = deque(maxlen=8)
+        # A map whose run has not begun, and until when it waits.
+        self._early: tuple[Message, float] | None = None
         self._stream: Iterator[Event] | None = None
         # Time without a word that was spent waiting, and that before the last new subscription.
         self._silent_s = self._renewed_s = 0.0
@@ -118,7 +127,7 @@ class Subscriber:
     def events(self) -> Iterator[Event]:
         """Yield everything, without end.
 
-        A run's start comes before its labels, and its end after its labels and maps. A map may come
+        A run's start comes before its labels and maps, and its end after them. A map may come
         before its label.
         """
         if self._labels is None:
@@ -158,6 +167,8 @@ class Subscriber:
                 raise
             if isinstance(event, Gap):
                 self._tell(event)
+            elif isinstance(event, RunStart):
+                self._begun.append(event.run)
             yield event
 
     def _tell(self, gap: Gap) -> None:
@@ -169,19 +180,31 @@ class Subscriber:
     def _follow(self) -> Iterator[Event]:
         while True:
             for header, payload in self._receive():
-                if header["type"] == "cam":
+                if header["type"] == "cam" and header["run"] in self._begun:
                     yield from self._map(header, payload)
+                elif header["type"] == "cam":
+                    self._early = (header, payload), time.monotonic() + _START_S
                 elif self._place is None:
                     yield from self._join(header)
                 else:
                     yield from self._take(header, self._place)
 
-    def _receive(self) -> Iterator[tuple[dict[str, Any], list[bytes]]]:
+    def _receive(self) -> Iterator[Message]:
         """Wait until something comes, and yield a message of each socket that has one."""
         while True:
             if self._labels is None:
                 raise ValueError("a subscriber is used within `with`")
-            sockets = [socket for socket in (self._labels, self._maps) if socket is not None]
+            if self._early is not None:
+                (header, payload), until = self._early
+                if time.monotonic() > until:
+                    self._begun.append(header["run"])
+                if header["run"] in self._begun:
+                    self._early = None
+                    yield header, payload
+            # Other maps stay behind one that waits.
+            sockets = [self._labels]
+            if self._maps is not None and self._early is None:
+                sockets.append(self._maps)
             poller = zmq.Poller()
             for socket in sockets:
                 poller.register(socket, zmq.POLLIN)
@@ -312,15 +335,20 @@ class Subscriber:
     def _maps_of(self, end: RunEnd) -> Iterator[Event]:
         """Yield the maps that are to come before the end of their run."""
         upto = end.totals["cam"]["last_seq"]
+        if self._early is not None and self._early[0][0]["run"] == end.run:
+            (header, payload), _ = self._early
+            self._early = None
+            yield from self._map(header, payload)
         while self._maps is not None and (last := self._last_map.get(end.epoch, upto)) < upto:
-            if self._maps.poll(round(1000 * _MAPS_S)):
+            # One that waits is of a later run.
+            if self._early is None and self._maps.poll(round(1000 * _MAPS_S)):
                 yield from self._map(*_read(self._maps))
             else:
                 self._last_map[end.epoch] = upto
                 yield Gap("map", end.epoch, end.run, last + 1, upto, "no record has them")
 
 
-def _read(socket: Socket) -> tuple[dict[str, Any], list[bytes]]:
+def _read(socket: Socket) -> Message:
     """Receive the header and the payload of a message."""
     _, *frames = socket.recv_multipart()
     header = cbor2.loads(frames[0]) if frames else None
