@@ -113,11 +113,13 @@ class Control:
             return bool(socket.poll(max(0, left_ms), event))
 
         try:
-            # Nothing can be sent to who does not let this in.
+            # Nothing can be sent to who does not let this in, and that may be found in between.
             if is_ready(self._socket, zmq.POLLOUT):
-                self._socket.send(cbor2.dumps(request))
+                self._socket.send(cbor2.dumps(request), zmq.NOBLOCK)
                 if is_ready(self._socket, zmq.POLLIN):
                     answer = cbor2.loads(self._socket.recv())
+        except zmq.Again:
+            pass
         finally:
             # Also when this is interrupted: an answer to it must not become that to the next.
             if answer is None:
