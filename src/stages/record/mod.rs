@@ -16,6 +16,7 @@
 mod config;
 mod files;
 mod label_tap;
+mod rooms;
 mod selection;
 mod state;
 mod tap;
@@ -29,7 +30,7 @@ use std::{
     thread::{self, JoinHandle},
 };
 
-use crossbeam_channel::{Receiver, bounded};
+use crossbeam_channel::bounded;
 use senescope_hal::{RunId, ScanActual};
 
 use crate::{
@@ -41,10 +42,11 @@ use crate::{
 };
 pub use config::{Keep, OnFailure, Record};
 pub use label_tap::LabelTap;
+use rooms::{Taking, rooms};
 use state::State;
 pub use state::{Failure, RecordingReport};
 pub use tap::FrameTap;
-use tap::{Room, Way};
+use tap::Way;
 use writer::{Parts, Writer};
 
 /// Labels and ends of frames that may wait for the disk; fewer when each label has its maps.
@@ -175,7 +177,7 @@ impl<'a> Prepared<'a> {
     /// # Errors
     /// [`RecordError::Disk`].
     pub fn begin(self, run: RunId) -> Result<Recorder, RecordError> {
-        let Self { plan, rooms } = self;
+        let Self { plan, rooms: count } = self;
         let name = run_folder(plan.start.started_utc.as_deref(), run);
         let folder = plan.settings.dir.join(name);
         let account = RunFile {
@@ -197,16 +199,12 @@ impl<'a> Prepared<'a> {
         } else {
             ENTRIES_WAITING
         });
-        let (give_room, free) = bounded(rooms);
-        for _ in 0..rooms {
-            // There is a place for each.
-            let _ = give_room.try_send(None);
-        }
+        let (giving, taking) = rooms(count);
         let writer = Writer::new(Parts {
             folder: folder.clone(),
             state: Arc::clone(&state),
             entries,
-            rooms: give_room,
+            rooms: giving,
             scan: plan.scan.clone(),
             run,
             account: account.clone(),
@@ -224,7 +222,7 @@ impl<'a> Prepared<'a> {
                 entries: to_writer,
                 pacing: plan.scan.pacing,
             },
-            rooms: free,
+            rooms: taking,
             thread,
             folder,
             _lock: lock,
@@ -239,7 +237,7 @@ impl<'a> Prepared<'a> {
 #[derive(Debug)]
 pub struct Recorder {
     way: Way,
-    rooms: Receiver<Room>,
+    rooms: Taking,
     thread: JoinHandle<()>,
     folder: PathBuf,
     _lock: File,

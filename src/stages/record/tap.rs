@@ -5,11 +5,14 @@ use std::{
     time::Duration,
 };
 
-use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TrySendError};
+use crossbeam_channel::{RecvTimeoutError, Sender, TrySendError};
 use ndarray::Array2;
 use senescope_hal::Pacing;
 
-use super::state::State;
+use super::{
+    rooms::{Room, Taking},
+    state::State,
+};
 use crate::{
     recording::{FrameLine, LabelLine, MapPage, MissingRows, RecordingFailure},
     stages::assemble::FrameBuffer,
@@ -19,16 +22,13 @@ use crate::{
 /// How often somebody who waits for the disk looks whether the recording has failed.
 const LOOK_SPAN: Duration = Duration::from_millis(100);
 
-/// Room for one frame; its memory is taken when it is used for the first time.
-pub(super) type Room = Option<Box<FrameBuffer>>;
-
 /// A map of a cell: what it is, and its samples, rows × columns.
 pub(super) type CellMap = (MapPage, Array2<f32>);
 
 /// A frame on its way to the disk.
 #[derive(Debug)]
 pub(super) struct RawFrame {
-    pub(super) image: Box<FrameBuffer>,
+    pub(super) image: FrameBuffer,
     pub(super) missing: Vec<MissingRows>,
 }
 
@@ -92,7 +92,7 @@ impl Way {
 #[derive(Debug)]
 pub struct FrameTap {
     pub(super) way: Way,
-    pub(super) rooms: Receiver<Room>,
+    pub(super) rooms: Taking,
 }
 
 impl FrameTap {
@@ -107,7 +107,7 @@ impl FrameTap {
                     image.copy_from(frame);
                     image
                 }
-                None => Box::new(frame.clone()),
+                None => frame.clone(),
             };
             self.way.give(Entry::Frame(RawFrame { image, missing }))
         });
@@ -122,10 +122,10 @@ impl FrameTap {
                 return None;
             }
             let waited = match self.way.pacing {
-                Pacing::Live => self.rooms.try_recv().map_err(|error| error.is_empty()),
+                Pacing::Live => self.rooms.now().map_err(|error| error.is_empty()),
                 Pacing::Pulled => self
                     .rooms
-                    .recv_timeout(LOOK_SPAN)
+                    .within(LOOK_SPAN)
                     .map_err(|error| error == RecvTimeoutError::Timeout),
             };
             match (waited, self.way.pacing) {

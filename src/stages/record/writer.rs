@@ -8,7 +8,7 @@ use std::{
     sync::{Arc, atomic::Ordering},
 };
 
-use crossbeam_channel::{Receiver, Sender};
+use crossbeam_channel::Receiver;
 use senescope_hal::{
     RunId, ScanActual,
     ome::{FrameRecord, OmeImage, write_ome_tiff},
@@ -17,9 +17,10 @@ use senescope_hal::{
 use super::{
     OnFailure,
     files::{self, Lines},
+    rooms::Giving,
     selection::{Decided, Selection},
     state::State,
-    tap::{CellMap, Entry, RawFrame, Room},
+    tap::{CellMap, Entry, RawFrame},
 };
 use crate::{
     digest::{hex, sha256_of_file},
@@ -65,7 +66,7 @@ pub(super) struct Writer {
     pub(super) folder: PathBuf,
     pub(super) state: Arc<State>,
     pub(super) entries: Receiver<Entry>,
-    pub(super) rooms: Sender<Room>,
+    pub(super) rooms: Giving,
     pub(super) scan: ScanActual,
     pub(super) run: RunId,
     pub(super) account: RunFile,
@@ -89,7 +90,7 @@ pub(super) struct Parts {
     pub(super) folder: PathBuf,
     pub(super) state: Arc<State>,
     pub(super) entries: Receiver<Entry>,
-    pub(super) rooms: Sender<Room>,
+    pub(super) rooms: Giving,
     pub(super) scan: ScanActual,
     pub(super) run: RunId,
     pub(super) account: RunFile,
@@ -196,7 +197,7 @@ impl Writer {
             if settled.is_err() {
                 self.state.discard_frame(Discard::RecordingEnded);
             }
-            let _ = self.rooms.try_send(Some(raw.image));
+            self.rooms.back(raw.image);
         }
         settled
     }
@@ -328,7 +329,7 @@ impl Writer {
         });
         for raw in held.chain(std::mem::take(&mut self.open).into_values()) {
             self.state.discard_frame(Discard::RecordingEnded);
-            let _ = self.rooms.try_send(Some(raw.image));
+            self.rooms.back(raw.image);
         }
         self.maps.clear();
         let labels = std::mem::take(&mut self.open_labels);
@@ -352,7 +353,7 @@ impl Writer {
         match entry {
             Entry::Frame(raw) => {
                 self.state.discard_frame(Discard::RecordingEnded);
-                let _ = self.rooms.try_send(Some(raw.image));
+                self.rooms.back(raw.image);
             }
             Entry::Label(..) => self.state.labels.discard(Discard::RecordingEnded, 1),
             Entry::End(_) => {}
