@@ -211,7 +211,7 @@ async fn a_late_joiner_misses_nothing_between_snapshot_and_stream() {
     assert!(seqs.windows(2).all(|pair| pair[0] + 1 == pair[1]) && seqs.len() <= 256);
     assert!(known >= 500);
     let mut last = known;
-    publishing.join().unwrap();
+    let end = publishing.join().unwrap();
     while last < 2000 {
         let (_, header, _) = next(&mut labels).await;
         if header.kind == Kind::Label && header.seq > known {
@@ -219,6 +219,10 @@ async fn a_late_joiner_misses_nothing_between_snapshot_and_stream() {
             last = header.seq;
         }
     }
+    assert_eq!(snapshot.run_end, None);
+    let ended = ask().await.run_end.expect("the run has ended");
+    let ended: Message<Run> = ended.deserialized().unwrap();
+    assert_eq!(ended.body, Run::End(end));
     control.abort();
     publisher.close().await;
 }

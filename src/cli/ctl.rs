@@ -170,7 +170,9 @@ fn brief(name: &str, value: &Value) -> String {
         Value::Null => "-".to_owned(),
         Value::Text(text) => text.escape_debug().to_string(),
         Value::Array(items) => format!("{} item(s)", items.len()),
-        Value::Map(fields) if name == "run_start" => format!("{} field(s)", fields.len()),
+        Value::Map(fields) if matches!(name, "run_start" | "run_end") => {
+            format!("{} field(s)", fields.len())
+        }
         Value::Map(fields) => fields
             .iter()
             .map(|(key, value)| format!("{} {}", brief("", key), brief("", value)))

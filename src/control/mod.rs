@@ -8,7 +8,7 @@
 //! | `cmd` | needs | answer |
 //! |---|---|---|
 //! | `status` | viewer | `epoch`, `state`, `run`, `last_seq`, `shed`, `edges`, `queues`, `software` |
-//! | `snapshot` | viewer | `epoch`, `last_seq`, `run_start`, `labels`: what a late joiner needs |
+//! | `snapshot` | viewer | `epoch`, `last_seq`, `run_start`, `labels`, `run_end`: what a late joiner needs |
 //! | `start` | operator | a run is begun; `state` |
 //! | `stop` | operator | the run ends: what was scanned is still labelled; the daemon waits for `start`; `state` |
 //! | `settings` | viewer | `settings`, those in force, and their digest `config` |

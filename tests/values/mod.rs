@@ -157,4 +157,5 @@ pub struct Snapshot {
     pub last_seq: BTreeMap<Kind, u64>,
     pub run_start: Option<ciborium::Value>,
     pub labels: Vec<Message<LabelMessage>>,
+    pub run_end: Option<ciborium::Value>,
 }

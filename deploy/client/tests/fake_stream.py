@@ -89,6 +89,7 @@ class FakeStream:
             self.run: str | None = None
             self.record = None
             self.run_start: dict[str, Any] | None = None
+            self.run_end: dict[str, Any] | None = None
             self.of_run: list[dict[str, Any]] = []
             self.before = dict(self.last)
 
@@ -99,6 +100,7 @@ class FakeStream:
             self.record = [] if recorded else None
             self.of_run, self.before = [], dict(self.last)
             self.run_start = self._publish(golden("run_start"), lost=lost)
+            self.run_end = None
             return self.run
 
     def set(self, frame: int, config: str) -> None:
@@ -136,7 +138,7 @@ class FakeStream:
                 }
                 for kind in ("label", "cam", "stat")
             }
-            self._publish(golden("run_end") | {"totals": totals}, lost=lost)
+            self.run_end = self._publish(golden("run_end") | {"totals": totals}, lost=lost)
             self.run = None
 
     def again(self) -> None:
@@ -185,7 +187,8 @@ class FakeStream:
                 return about | {"run": self.run, "state": "running", "edges": edges}
             case "snapshot":
                 labels = self.of_run[-_SNAPSHOT:]
-                return about | {"run_start": self.run_start, "labels": labels}
+                run = {"run_start": self.run_start, "run_end": self.run_end}
+                return about | run | {"labels": labels}
             case "since" if self.record is not None:
                 behind = [line for line in self.record if line["seq"] > request["seq"]]
                 more = len(behind) > self.page

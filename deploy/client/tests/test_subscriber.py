@@ -258,6 +258,21 @@ class SubscriberTest(unittest.TestCase):
             self.assertEqual(configs, ["c0", "c0"])
             self.assertEqual(brief(labels), numbers(3, 4))
 
+    def test_the_end_of_a_run_that_was_lost_comes_after_its_labels(self) -> None:
+        with self.joined(recorded=True) as (stream, joined):
+            with stream.lock:
+                stream.label(lost=True)
+                stream.end(lost=True)
+            label, end = read(joined, 2)
+            self.assertEqual(brief([label, end]), ["label 2", "RunEnd"])
+            assert isinstance(end, RunEnd)
+            self.assertEqual(end.totals["label"]["last_seq"], 2)
+            self.assertFalse(joined.missed)
+            with stream.lock:
+                stream.start(recorded=True)
+                stream.label()
+            self.says(joined, "RunStart", "label 3")
+
     def test_maps_that_are_lost_are_gaps(self) -> None:
         with self.joined(recorded=True) as (stream, joined):
             for lost in (False, True, False, True):

@@ -33,6 +33,12 @@ use crate::{
     telemetry::{Discard, Edge, EdgeCounts},
 };
 
+/// A message that has its number and is on its way.
+struct Posted {
+    seq: u64,
+    header: Vec<u8>,
+}
+
 /// Which run a message belongs to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RunIdentity {
@@ -158,7 +164,9 @@ impl Outbox {
         state.at_run_start = state.sequences;
         state.run = Some((identity.run.to_string(), identity));
         *lock(&self.0.edges_before) = [self.0.label_edge.counts(), self.0.map_edge.counts()];
-        self.post(&mut state, Kind::Run, None, None, Run::Start(start), None)
+        let posted = self.post(&mut state, Kind::Run, None, None, Run::Start(start), None)?;
+        state.recent.start(posted.header);
+        Ok(posted.seq)
     }
 
     /// Settings of this digest are in force from now on. Waits like a label.
@@ -173,6 +181,7 @@ impl Outbox {
         }
         let body = Run::Settings(settings);
         self.post(&mut state, Kind::Run, None, None, body, None)
+            .map(|posted| posted.seq)
     }
 
     /// Publishes a label and gives its number. Waits while the queue of labels is full.
@@ -182,14 +191,10 @@ impl Outbox {
     pub fn label(&self, label: LabelMessage) -> Result<u64, MessageError> {
         self.room_for_labels();
         let (field, acquired) = (label.field, label.t_acq_ns);
-        self.post(
-            &mut self.state(),
-            Kind::Label,
-            Some(field),
-            acquired,
-            label,
-            None,
-        )
+        let mut state = self.state();
+        let posted = self.post(&mut state, Kind::Label, Some(field), acquired, label, None)?;
+        state.recent.label(posted.header);
+        Ok(posted.seq)
     }
 
     /// Publishes a map and gives its number. Never waits: when the queue of maps is full, its oldest are
@@ -208,6 +213,7 @@ impl Outbox {
             cam,
             Some(payload),
         )
+        .map(|posted| posted.seq)
     }
 
     /// Publishes counters; the publisher's own edges and queues are added. Waits like a label.
@@ -219,6 +225,7 @@ impl Outbox {
         stat.edges.extend(self.edges());
         stat.queues.extend(self.depths());
         self.post(&mut self.state(), Kind::Stat, None, None, stat, None)
+            .map(|posted| posted.seq)
     }
 
     /// Publishes a sign of life, unless the queue of labels is full. Never waits.
@@ -280,14 +287,9 @@ impl Outbox {
             gaps: report.gaps,
             edges: report.edges.into_iter().chain([labels, maps]).collect(),
         };
-        self.post(
-            &mut state,
-            Kind::Run,
-            None,
-            None,
-            Run::End(end.clone()),
-            None,
-        )?;
+        let body = Run::End(end.clone());
+        let posted = self.post(&mut state, Kind::Run, None, None, body, None)?;
+        state.recent.end(posted.header);
         state.run = None;
         Ok(end)
     }
@@ -321,7 +323,7 @@ impl Outbox {
             let state = self.state();
             (state.sequences.to_map(), state.recent.copy())
         };
-        Snapshot::new(self.0.epoch.clone(), last_seq, recent)
+        Snapshot::new(self.0.epoch.clone(), last_seq, &recent)
     }
 
     pub(super) fn lanes(&self) -> Option<&Lanes> {
@@ -369,10 +371,8 @@ impl Outbox {
         acquired: Option<HostInstant>,
         body: Body,
         payload: Option<Vec<u8>>,
-    ) -> Result<u64, MessageError> {
+    ) -> Result<Posted, MessageError> {
         let run = state.run.as_ref();
-        let starts_run =
-            kind == Kind::Run && run.is_some() && state.sequences == state.at_run_start;
         let mut numbered = state.sequences;
         let seq = numbered.next(kind);
         let message = Message {
@@ -392,17 +392,12 @@ impl Outbox {
         let topic = topic(kind, message.header.run.as_deref(), field);
         let header = encode(&message)?;
         state.sequences = numbered;
-        match kind {
-            Kind::Run if starts_run => state.recent.start(&header),
-            Kind::Label => state.recent.label(&header),
-            _ => {}
-        }
-        let frames = [topic.into_bytes(), header]
+        let frames = [topic.into_bytes(), header.clone()]
             .into_iter()
             .chain(payload)
             .collect();
         self.hand_over(Item { kind, frames });
-        Ok(seq)
+        Ok(Posted { seq, header })
     }
 
     fn hand_over(&self, item: Item) {

@@ -34,44 +34,53 @@ impl Default for SnapshotLimits {
 #[derive(Debug)]
 pub(super) struct Recent {
     limits: SnapshotLimits,
+    kept: Headers,
+    bytes: usize,
+}
+
+/// The headers that are kept.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Headers {
     run_start: Option<Vec<u8>>,
     labels: VecDeque<Vec<u8>>,
-    bytes: usize,
+    run_end: Option<Vec<u8>>,
 }
 
 impl Recent {
     pub(super) fn new(limits: SnapshotLimits) -> Self {
         Self {
             limits,
-            run_start: None,
-            labels: VecDeque::new(),
+            kept: Headers::default(),
             bytes: 0,
         }
     }
 
     /// A run began: what was known of the one before is forgotten.
-    pub(super) fn start(&mut self, header: &[u8]) {
-        self.run_start = Some(header.to_vec());
-        self.labels.clear();
+    pub(super) fn start(&mut self, header: Vec<u8>) {
+        self.kept = Headers {
+            run_start: Some(header),
+            ..Headers::default()
+        };
         self.bytes = 0;
     }
 
-    pub(super) fn label(&mut self, header: &[u8]) {
+    pub(super) fn label(&mut self, header: Vec<u8>) {
         self.bytes += header.len();
-        self.labels.push_back(header.to_vec());
-        while self.labels.len() > self.limits.labels || self.bytes > self.limits.bytes {
-            let Some(oldest) = self.labels.pop_front() else {
+        self.kept.labels.push_back(header);
+        while self.kept.labels.len() > self.limits.labels || self.bytes > self.limits.bytes {
+            let Some(oldest) = self.kept.labels.pop_front() else {
                 break;
             };
             self.bytes -= oldest.len();
         }
     }
 
-    pub(super) fn copy(&self) -> (Option<Vec<u8>>, Vec<Vec<u8>>) {
-        (
-            self.run_start.clone(),
-            self.labels.iter().cloned().collect(),
-        )
+    pub(super) fn end(&mut self, header: Vec<u8>) {
+        self.kept.run_end = Some(header);
+    }
+
+    pub(super) fn copy(&self) -> Headers {
+        self.kept.clone()
     }
 }
 
@@ -87,22 +96,23 @@ pub struct Snapshot {
     pub run_start: Option<Value>,
     /// The last `label` messages of that run, oldest first.
     pub labels: Vec<Value>,
+    /// The `run` message that ended that run; null while it goes on.
+    pub run_end: Option<Value>,
 }
 
 impl Snapshot {
     pub(super) fn new(
         epoch: String,
         last_seq: BTreeMap<Kind, u64>,
-        (run_start, labels): (Option<Vec<u8>>, Vec<Vec<u8>>),
+        kept: &Headers,
     ) -> Result<Self, MessageError> {
+        let read = |header: &Vec<u8>| from_cbor(header);
         Ok(Self {
             epoch,
             last_seq,
-            run_start: run_start.map(|header| from_cbor(&header)).transpose()?,
-            labels: labels
-                .iter()
-                .map(|header| from_cbor(header))
-                .collect::<Result<_, _>>()?,
+            run_start: kept.run_start.as_ref().map(read).transpose()?,
+            labels: kept.labels.iter().map(read).collect::<Result<_, _>>()?,
+            run_end: kept.run_end.as_ref().map(read).transpose()?,
         })
     }
 }
@@ -117,16 +127,29 @@ mod tests {
             labels: 3,
             bytes: 10,
         });
+        let bytes = |recent: &Recent| recent.copy().labels.iter().map(Vec::len).sum::<usize>();
         for size in [1, 2, 3, 4] {
-            recent.label(&vec![0; size]);
+            recent.label(vec![0; size]);
         }
-        assert_eq!(recent.copy().1.iter().map(Vec::len).sum::<usize>(), 9);
-        recent.label(&[0; 5]);
-        assert_eq!(recent.copy().1.iter().map(Vec::len).sum::<usize>(), 9);
-        recent.label(&[0; 11]);
-        assert!(recent.copy().1.is_empty());
-        recent.label(&[0; 1]);
-        recent.start(&[7]);
-        assert_eq!(recent.copy(), (Some(vec![7]), vec![]));
+        assert_eq!(bytes(&recent), 9);
+        recent.label(vec![0; 5]);
+        assert_eq!(bytes(&recent), 9);
+        recent.label(vec![0; 11]);
+        assert!(recent.copy().labels.is_empty());
+    }
+
+    #[test]
+    fn a_start_forgets_the_run_before() {
+        let mut recent = Recent::new(SnapshotLimits::default());
+        recent.start(vec![1]);
+        recent.label(vec![2]);
+        recent.end(vec![3]);
+        assert_eq!(recent.copy().run_end, Some(vec![3]));
+        recent.start(vec![7]);
+        let only = Headers {
+            run_start: Some(vec![7]),
+            ..Headers::default()
+        };
+        assert_eq!(recent.copy(), only);
     }
 }

@@ -1,6 +1,5 @@
 """Labels once more: what the daemon's record and its snapshot have of those that did not arrive."""
 
-import contextlib
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -85,20 +84,13 @@ class CatchUp:
                 if time.monotonic() > until:
                     yield self._missing(place, upto, str(error))
 
-    def runs(self, place: Place, upto: int) -> Iterator[RunStart | Gap]:
-        """Yield the start of the last run, if it is behind `place`, and what is lost to `upto`."""
-        with contextlib.suppress(TimeoutError):
-            yield from self.start(place, self._control.snapshot())
-        if place.run_seq < upto:
-            yield _no_run(place, upto)
-
     def start(self, place: Place, snapshot: Mapping[str, Any]) -> Iterator[RunStart | Gap]:
         """Yield the start of a run that is not known yet, from a snapshot."""
         header = snapshot["run_start"]
         if header is None or snapshot["epoch"] != place.epoch or header["seq"] <= place.run_seq:
             return
         if header["seq"] > place.run_seq + 1:
-            yield _no_run(place, header["seq"] - 1)
+            yield no_run(place, header["seq"] - 1)
         start = events.run_start(header)
         place.run, place.run_seq = Run.begun(start), start.seq
         yield start
@@ -169,7 +161,8 @@ class CatchUp:
         return gap
 
 
-def _no_run(place: Place, last: int) -> Gap:
+def no_run(place: Place, last: int) -> Gap:
+    """Return that `run` messages to this number are not to be had."""
     gap = Gap("run", place.epoch, None, place.run_seq + 1, last, "no record has them")
     place.run_seq = last
     return gap

@@ -20,7 +20,7 @@ import cbor2
 import zmq
 
 from senescope import events
-from senescope._record import CatchUp, Place, Run
+from senescope._record import CatchUp, Place, Run, no_run
 from senescope.control import ENDPOINT as CONTROL
 from senescope.control import Control
 from senescope.events import Event, Gap, Label, Map, RunEnd, RunStart
@@ -276,7 +276,7 @@ class Subscriber:
             last = header["last_seq"]
             yield from self._catch_up.labels(place, last["label"])
             if place.run_seq < last["run"]:
-                yield from self._catch_up.runs(place, last["run"])
+                yield from self._runs(place, last["run"])
         elif kind == "label":
             yield from self._catch_up.labels(place, seq - 1)
             if seq <= place.label:
@@ -293,7 +293,7 @@ class Subscriber:
         if phase == "end":
             yield from self._catch_up.labels(place, header["totals"]["label"]["last_seq"])
         if seq > place.run_seq + 1:
-            yield from self._catch_up.runs(place, seq - 1)
+            yield from self._runs(place, seq - 1)
         if seq <= place.run_seq:
             return
         place.run_seq = seq
@@ -311,6 +311,24 @@ class Subscriber:
             yield from self._maps_of(end)
             place.run.ended = True
             yield end
+
+    def _runs(self, place: Place, upto: int) -> Iterator[Event]:
+        """Yield start and end of the last run, if they are behind `place`, and what is lost."""
+        try:
+            snapshot = self._control.snapshot()
+        except TimeoutError:
+            yield no_run(place, upto)
+            return
+        start, end = snapshot["run_start"], snapshot["run_end"]
+        if start is not None and start["seq"] <= upto:
+            yield from self._catch_up.start(place, snapshot)
+        if end is not None and snapshot["epoch"] == place.epoch:
+            if place.run_seq + 1 < end["seq"] <= upto:
+                yield no_run(place, end["seq"] - 1)
+            if place.run_seq < end["seq"] <= upto:
+                yield from self._run(end, place)
+        if place.run_seq < upto:
+            yield no_run(place, upto)
 
     def _start_of(self, run: str, place: Place) -> Iterator[Event]:
         """Yield the start of a run whose label came first, if it can be had."""
