@@ -69,7 +69,13 @@ pub(crate) struct ClientArgs {
     #[arg(long, value_name = "FILE", requires = "server_key")]
     key: Option<PathBuf>,
     /// Public key of that daemon: its certificate (server.key), or 40 characters of Z85
-    #[arg(long, value_name = "FILE|Z85", requires = "key")]
+    // One key in 85 begins with a hyphen.
+    #[arg(
+        long,
+        value_name = "FILE|Z85",
+        requires = "key",
+        allow_hyphen_values = true
+    )]
     server_key: Option<String>,
 }
 
@@ -155,5 +161,26 @@ fn server_key(path: &Path) -> Result<Option<Certificate>, Failure> {
         Ok(certificate) => Ok(Some(certificate)),
         Err(SecurityError::Missing { .. }) => Ok(None),
         Err(error) => Err(error.into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Debug, Parser)]
+    struct Command {
+        #[command(flatten)]
+        client: ClientArgs,
+    }
+
+    #[test]
+    fn a_key_may_begin_with_a_hyphen() {
+        let key = "-Qo^V*>urgC?z$<HwD1ZVxM4=)[WGH{K<?$c3{*.";
+        let words = ["senescope", "--key", "lab.key_secret", "--server-key", key];
+        let command = Command::try_parse_from(words).unwrap();
+        assert_eq!(command.client.server_key.as_deref(), Some(key));
     }
 }
