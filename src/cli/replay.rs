@@ -138,7 +138,7 @@ pub(crate) fn run(arguments: &ReplayArgs) -> Result<Exit, Failure> {
         ensemble: &ensemble,
         settings: live.now(),
         in_force: &|_| live.now(),
-        last_frame: None,
+        viewers: &[],
         outbox: &service.desk.outbox,
         lifecycle: service.one_run()?,
         clock: &*service.clock,

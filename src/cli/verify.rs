@@ -74,7 +74,7 @@ pub(crate) fn run(arguments: &ReplayArgs, folder: &Path) -> Result<Exit, Failure
                 let of_frame = index.and_then(|index| by_frame.get(index));
                 Arc::clone(of_frame.unwrap_or(&settings))
             },
-            last_frame: None,
+            viewers: &[],
             outbox: &service.desk.outbox,
             lifecycle: service.one_run()?,
             clock: &*service.clock,

@@ -6,7 +6,7 @@ use crossbeam_channel::{Receiver, Sender};
 use senescope_hal::{Clock, FrameSource, Gap, GapCause, HostInstant, Pacing, ScanActual, Strip};
 
 use super::{
-    FrameEnd, LastFrame, Monitor,
+    FrameEnd, Monitor, Viewer,
     acquire::Rows,
     emit::{Step, What},
     queue::{Job, TileQueue},
@@ -129,8 +129,8 @@ pub(crate) struct Analysis<'a> {
     pub(crate) tap: Option<FrameTap>,
     /// Cells that are not given to the networks, because they were not when the frames were acquired.
     pub(crate) skips: &'a Skips,
-    /// Keeps the last whole frame.
-    pub(crate) last_frame: Option<&'a LastFrame>,
+    /// Those who look on while rows come.
+    pub(crate) viewers: &'a [&'a dyn Viewer],
 }
 
 /// The settings in force for a frame, by its index in the run.
@@ -148,7 +148,7 @@ struct Rest<'a> {
     stages: Stages,
     settings: Arc<Effective>,
     in_force: InForce<'a>,
-    last_frame: Option<&'a LastFrame>,
+    viewers: &'a [&'a dyn Viewer],
     images: bool,
     monitor: &'a Monitor,
     tap: Option<FrameTap>,
@@ -175,7 +175,7 @@ impl Analysis<'_> {
             stages: self.stages,
             settings: self.settings,
             in_force: self.in_force,
-            last_frame: self.last_frame,
+            viewers: self.viewers,
             found: Vec::new(),
             images: self.images,
             monitor: self.monitor,
@@ -238,6 +238,9 @@ impl Rest<'_> {
             self.cell(cell, row);
         }
         self.found = found;
+        for viewer in self.viewers {
+            viewer.row(self.scan, row);
+        }
         if last {
             let end = FrameEnd {
                 frame: row.frame().frame(),
@@ -252,9 +255,6 @@ impl Rest<'_> {
             if let Some(tap) = &self.tap {
                 // Before its end is told: the recorder has it when its cells are decided.
                 tap.frame(frame, std::mem::take(&mut self.missing.rows));
-            }
-            if let Some(last) = self.last_frame {
-                last.keep(self.scan, frame);
             }
             let image =
                 (self.images && self.queue.hold(frame.bytes())).then(|| Box::new(frame.clone()));

@@ -6,8 +6,8 @@ use crossbeam_channel::{Receiver, bounded, select, tick};
 use senescope_hal::{Clock, HalError, ScanActual, ScanRequest, Session};
 
 use super::{
-    BoardReport, Cause, InForce, LastFrame, Monitor, PublishSink, RecordSink, Run, Sink, SinkError,
-    Skips, Unfit, acquire, analyse::Stages, machine, mebibytes, watchdog::Watchdog,
+    BoardReport, Cause, InForce, Monitor, PublishSink, RecordSink, Run, Sink, SinkError, Skips,
+    Unfit, Viewer, acquire, analyse::Stages, machine, mebibytes, watchdog::Watchdog,
 };
 use crate::{
     config::Effective,
@@ -35,8 +35,8 @@ pub struct Execution<'a> {
     pub settings: Arc<Effective>,
     /// The settings in force for a frame, asked when its first row comes.
     pub in_force: InForce<'a>,
-    /// Keeps the last whole frame for who wants to look at it again.
-    pub last_frame: Option<&'a LastFrame>,
+    /// Those who look on while rows come.
+    pub viewers: &'a [&'a dyn Viewer],
     /// Where messages go.
     pub outbox: &'a Outbox,
     /// Is told how far the run is, and stops it.
@@ -181,7 +181,7 @@ impl Execution<'_> {
                 workers,
                 settings: Arc::clone(&self.settings),
                 in_force: self.in_force,
-                last_frame: self.last_frame,
+                viewers: self.viewers,
                 publisher,
                 tap,
                 skips: self.skips,

@@ -4,7 +4,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use senescope_hal::ScanActual;
 
-use crate::stages::assemble::FrameBuffer;
+use super::Viewer;
+use crate::stages::assemble::{FrameBuffer, FrameRow};
 
 /// A frame and its scan.
 #[derive(Clone, Debug)]
@@ -29,8 +30,22 @@ impl LastFrame {
         }
     }
 
-    /// Keeps a copy of `frame`, or nothing when it is too large.
-    pub(crate) fn keep(&self, scan: &ScanActual, frame: &FrameBuffer) {
+    /// The last frame; `None` when there was none, or it was too large.
+    pub(crate) fn get(&self) -> Option<Arc<KeptFrame>> {
+        self.kept
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+}
+
+impl Viewer for LastFrame {
+    /// Keeps a copy of a frame with its last row, or nothing when it is too large.
+    fn row(&self, scan: &ScanActual, row: FrameRow<'_>) {
+        if !row.is_last() {
+            return;
+        }
+        let frame = row.frame();
         let kept = (frame.bytes() <= self.limit_bytes).then(|| {
             Arc::new(KeptFrame {
                 scan: scan.clone(),
@@ -38,13 +53,5 @@ impl LastFrame {
             })
         });
         *self.kept.lock().unwrap_or_else(PoisonError::into_inner) = kept;
-    }
-
-    /// The last frame; `None` when there was none, or it was too large.
-    pub(crate) fn get(&self) -> Option<Arc<KeptFrame>> {
-        self.kept
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
     }
 }

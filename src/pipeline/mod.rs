@@ -60,7 +60,7 @@ use queue::{Policy, TileQueue};
 use record_sink::RecordSink;
 pub(crate) use record_sink::label_line;
 pub use reprocess::Reprocessor;
-pub use sink::{Classified, FrameEnd, Sink, SinkError};
+pub use sink::{Classified, FrameEnd, Sink, SinkError, Viewer};
 pub use tiles::tiles;
 
 /// Messages between the board and the analysis: strips, bounded in bytes by their pool, and gaps.
@@ -84,8 +84,8 @@ struct Run<'a> {
     settings: Arc<Effective>,
     /// The settings in force for a frame.
     in_force: InForce<'a>,
-    /// Keeps the last whole frame.
-    last_frame: Option<&'a LastFrame>,
+    /// Those who look on while rows come.
+    viewers: &'a [&'a dyn Viewer],
     /// Publishes labels and maps.
     publisher: PublishSink,
     /// Takes the frames as they were acquired.
@@ -134,7 +134,7 @@ impl Run<'_> {
             stages: self.stages,
             settings: Arc::clone(&self.settings),
             in_force: self.in_force,
-            last_frame: self.last_frame,
+            viewers: self.viewers,
             images: self.sinks.iter().any(|sink| sink.wants_images()),
             monitor,
             tap: self.tap,

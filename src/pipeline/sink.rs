@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use senescope_hal::FrameSource;
+use senescope_hal::{FrameSource, ScanActual};
 
 use crate::{
     config::Effective,
     domain::{Cell, Heatmap, Stamps, TileWindow, Verdict},
     recording::Skipped,
-    stages::assemble::FrameBuffer,
+    stages::assemble::{FrameBuffer, FrameRow},
 };
 
 /// A cell with what was said about it.
@@ -56,6 +56,12 @@ pub struct FrameEnd {
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct SinkError(pub String);
+
+/// Looks on while rows come, on the thread of the analysis.
+pub trait Viewer: Sync {
+    /// A row of a frame has been analysed. Must return at once: the next rows wait.
+    fn row(&self, scan: &ScanActual, row: FrameRow<'_>);
+}
 
 /// Takes results in the order in which cells were decided, on the emitter's thread.
 pub trait Sink: Send {

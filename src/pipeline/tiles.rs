@@ -52,7 +52,7 @@ pub fn tiles<E>(
         stages,
         settings: Arc::clone(&effective),
         in_force: &|_| Arc::clone(&effective),
-        last_frame: None,
+        viewers: &[],
         images: false,
         monitor: &monitor,
         tap: None,

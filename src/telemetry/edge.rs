@@ -31,7 +31,8 @@ pub enum Discard {
 }
 
 impl Discard {
-    const ALL: [Self; 7] = [
+    /// Every reason.
+    pub const ALL: [Self; 7] = [
         Self::EngineBusy,
         Self::EngineError,
         Self::PublisherBusy,

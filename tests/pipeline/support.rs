@@ -276,7 +276,7 @@ pub(crate) fn run_watched(
         ensemble: ensemble(),
         settings: Arc::clone(&settings),
         in_force: &|_| Arc::clone(&settings),
-        last_frame: None,
+        viewers: &[],
         outbox,
         lifecycle: &Lifecycle::of_one_run(outbox.clone(), stop.clone()),
         clock: &SystemClock,

@@ -9,6 +9,7 @@
 
 pub mod endpoint;
 mod error;
+mod feed;
 mod ipc;
 pub mod message;
 mod outbox;
@@ -21,6 +22,7 @@ pub mod subscriber;
 pub mod topic;
 
 pub use error::{PublishError, PublishErrorKind};
+pub use feed::Published;
 pub use message::{
     CLASSES, CamMessage, Depth, Finish, Header, Heartbeat, Kind, LabelMessage, Listeners, Message,
     MessageError, Run, RunEnd, RunReport, RunSettings, RunStart, RunState, Stat, Total, VERSION,

@@ -17,13 +17,15 @@ use std::{
 
 use senescope_hal::{Clock, HostInstant, RunId};
 use serde::Serialize;
+use tokio::sync::broadcast::Receiver;
 use uuid::Uuid;
 
 use crate::{
     stages::publish::{
         CamMessage, Depth, Header, Heartbeat, Kind, LabelMessage, Listeners, Message, MessageError,
-        Run, RunEnd, RunReport, RunSettings, RunStart, RunState, Snapshot, SnapshotLimits, Stat,
-        Total, VERSION,
+        Published, Run, RunEnd, RunReport, RunSettings, RunStart, RunState, Snapshot,
+        SnapshotLimits, Stat, Total, VERSION,
+        feed::Feed,
         message::encode,
         queue::{Item, Queue},
         sequence::Sequences,
@@ -77,6 +79,7 @@ struct Shared {
     /// Counters when the present run began.
     edges_before: Mutex<[EdgeCounts; 2]>,
     shed: AtomicU64,
+    feed: Feed,
 }
 
 /// A handle to publish with; see the module. Copies share everything.
@@ -106,6 +109,7 @@ impl Outbox {
             label_edge,
             map_edge,
             shed: AtomicU64::new(0),
+            feed: Feed::default(),
         }))
     }
 
@@ -124,6 +128,16 @@ impl Outbox {
     /// This start of the daemon: 32 hexadecimal digits.
     pub fn epoch(&self) -> &str {
         &self.0.epoch
+    }
+
+    /// What is published from now on beside maps, in this process.
+    pub fn look_on(&self) -> Receiver<Arc<Published>> {
+        self.0.feed.labels()
+    }
+
+    /// The maps that are published from now on, in this process.
+    pub fn look_on_maps(&self) -> Receiver<Arc<Published>> {
+        self.0.feed.maps()
     }
 
     /// Says where the daemon is, for heartbeats and the command socket.
@@ -392,6 +406,7 @@ impl Outbox {
         let topic = topic(kind, message.header.run.as_deref(), field);
         let header = encode(&message)?;
         state.sequences = numbered;
+        self.0.feed.show(kind, &header, payload.as_deref());
         let frames = [topic.into_bytes(), header.clone()]
             .into_iter()
             .chain(payload)

@@ -64,6 +64,15 @@ pub enum RunState {
 }
 
 impl RunState {
+    /// Every state.
+    pub const ALL: [Self; 5] = [
+        Self::Idle,
+        Self::Armed,
+        Self::Running,
+        Self::Draining,
+        Self::Fault,
+    ];
+
     /// The name that is published.
     pub fn as_str(self) -> &'static str {
         match self {
