@@ -1,6 +1,6 @@
 //! From the bytes of a request to the bytes of its answer. No sockets.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fmt};
 
 use serde::{Deserialize, Serialize};
 
@@ -44,6 +44,12 @@ pub struct Desk {
     pub reprocessing: Reprocessing,
 }
 
+impl fmt::Debug for Desk {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Desk").finish_non_exhaustive()
+    }
+}
+
 impl Desk {
     /// No run is on, and `settings` are in force.
     pub fn new(outbox: Outbox, settings: LiveSettings) -> Self {
@@ -61,6 +67,24 @@ impl Desk {
             Answered::Now(answer) => answer,
             Answered::Later(work) => work(),
         }
+    }
+
+    /// What looks at the last frame again with settings that are changed, once that is known to be possible: it takes
+    /// long, and belongs on a thread of its own.
+    ///
+    /// # Errors
+    /// When a change is refused, there is nobody to do it, or somebody is at it.
+    pub fn reprocess(
+        &self,
+        changes: &[String],
+    ) -> Result<impl FnOnce() -> Result<Again, String> + Send + use<>, String> {
+        let settings = changed(&self.settings.now(), changes).map_err(|error| error.to_string())?;
+        let turn = self.reprocessing.turn()?;
+        let lifecycle = self.lifecycle.clone();
+        Ok(move || {
+            let said = turn.who.reprocess(settings, &|| lifecycle.is_quitting());
+            said.map(bounded)
+        })
     }
 }
 
@@ -170,7 +194,14 @@ pub(super) fn answer(request: &[Vec<u8>], caller: &Caller, desk: &Desk) -> Answe
             Command::Since => since(lifecycle, request.seq).and_then(granted),
             Command::Settings => granted(in_force(&settings.now())),
             Command::Set => set(settings, &request.set).and_then(granted),
-            Command::Reprocess => return Ok(Answered::Later(reprocess(desk, &request.set)?)),
+            Command::Reprocess => {
+                let work = desk.reprocess(&request.set)?;
+                return Ok(Answered::Later(Box::new(|| {
+                    work()
+                        .and_then(granted)
+                        .unwrap_or_else(|error| refused(&error))
+                })));
+            }
         }
         .map(Answered::Now)
     });
@@ -205,22 +236,6 @@ fn set(settings: &LiveSettings, changes: &[String]) -> Result<InForce, String> {
         .change(changes)
         .map_err(|error| error.to_string())?;
     Ok(in_force(&effective))
-}
-
-/// What does it, once that is known to be possible.
-fn reprocess(
-    desk: &Desk,
-    changes: &[String],
-) -> Result<Box<dyn FnOnce() -> Vec<u8> + Send>, String> {
-    let settings = changed(&desk.settings.now(), changes).map_err(|error| error.to_string())?;
-    let turn = desk.reprocessing.turn()?;
-    let lifecycle = desk.lifecycle.clone();
-    Ok(Box::new(move || {
-        let said = turn.who.reprocess(settings, &|| lifecycle.is_quitting());
-        said.map(bounded)
-            .and_then(granted)
-            .unwrap_or_else(|error| refused(&error))
-    }))
 }
 
 /// The labels that an answer has room for.
