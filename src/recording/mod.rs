@@ -6,6 +6,7 @@
 //! | `frame-00000000.ome.tif` | one OME-TIFF a frame: counts as acquired, before every correction; odd rows turned round |
 //! | `maps-00000000.tif` | when asked for: the maps of its cells, a page a map: float32, told by a [`MapPage`] |
 //! | `frames.ndjson` | [`FrameLine`]: one line a frame, in order, also of frames without a file |
+//! | `marks.ndjson` | [`MarkLine`]: what somebody says of labels that are wrong; of several lines on a cell the last counts |
 //! | `labels.ndjson` | [`LabelLine`]: one line a label, in the order in which they were published |
 //!
 //! Each line ends with the CRC-32 of what is before it (see [`mod@line`]); it is JSON all the same. A frame's line is
@@ -18,6 +19,7 @@ mod format;
 mod inspect;
 pub mod line;
 mod maps;
+mod marks;
 mod name;
 mod reader;
 mod recover;
@@ -34,6 +36,7 @@ pub use inspect::{Inspection, inspect};
 pub(crate) use inspect::{judge, judge_maps};
 pub(crate) use maps::write_maps;
 pub use maps::{MapsError, read_maps};
+pub use marks::{MARKS_FILE, MarkLine, MarkedClass, mark};
 pub(crate) use name::LOCK_FILE;
 pub use name::{FRAMES_FILE, LABELS_FILE, RUN_FILE, frame_file, maps_file, run_folder};
 pub use reader::{Damage, Lines, Recording, RecordingError};
