@@ -28,3 +28,4 @@ pub mod stages;
 pub mod telemetry;
 pub mod tiles_folder;
 pub mod train;
+pub mod web;

@@ -1,6 +1,6 @@
 //! `senescope run`: the service.
 
-use std::{path::Path, sync::Arc};
+use std::{net::SocketAddr, path::Path, sync::Arc};
 
 use clap::Args;
 
@@ -10,10 +10,11 @@ use super::{
     summary,
 };
 use crate::{
-    config::{Backend, LiveSettings, Settings, SimSpeed},
-    pipeline::{Cause, Ended, Execution, LastFrame, Reprocessor, Skips},
+    config::{Backend, Http, LiveSettings, Settings, SimSpeed},
+    pipeline::{Cause, Ended, Execution, LastFrame, Reprocessor, Skips, Viewer},
     recording::{self, Recovered},
     stages::{infer::Ensemble, publish::Finish},
+    web::{Access, Canvas, Site},
 };
 
 /// Run the service: board → labels and maps.
@@ -39,7 +40,7 @@ pub(crate) fn run(arguments: &RunArgs) -> Result<Exit, Failure> {
         recover_recordings(&settings.record.dir)?;
     }
     let service = Service::start(Some(publish), LiveSettings::new(settings.clone()))?;
-    let result = serve(&settings, &service);
+    let result = page(&settings.http, &service).and_then(|page| serve(&settings, &service, page));
     service.close();
     result
 }
@@ -74,14 +75,37 @@ fn recover_recordings(dir: &Path) -> Result<(), Failure> {
     Ok(())
 }
 
-fn serve(settings: &Settings, service: &Service) -> Result<Exit, Failure> {
+/// The live page, and what it shows.
+struct Page {
+    at: SocketAddr,
+    site: Arc<Site>,
+    canvas: Arc<Canvas>,
+}
+
+/// Serves the live page, when there is to be one.
+fn page(config: &Http, service: &Service) -> Result<Option<Page>, Failure> {
+    if !config.enabled {
+        return Ok(None);
+    }
+    let canvas = Arc::new(Canvas::default());
+    let access = Access::of(config)?;
+    let site = Arc::new(Site::new(service.desk.clone(), Arc::clone(&canvas), access));
+    let at = service.show(config, Arc::clone(&site))?;
+    Ok(Some(Page { at, site, canvas }))
+}
+
+fn serve(settings: &Settings, service: &Service, page: Option<Page>) -> Result<Exit, Failure> {
     let ensemble = Arc::new(load_ensemble(settings, &*service.clock)?);
     let source = board::session(settings, &ensemble.manifest().channels, service)?;
     let ports = source.ports.iter();
     let records: String = ports.map(|port| format!("  records  {port}\n")).collect();
     let [labels, maps, control] = service.endpoints().unwrap_or_default();
+    let live = page.as_ref();
+    let live = live.map_or_else(String::new, |page| {
+        format!("  page     http://{}\n", page.at)
+    });
     let ready = format!(
-        "senescope {} is ready: {}, {} of {} network(s)\n  labels   {labels}\n  maps     {maps}\n  control  {control}\n\
+        "senescope {} is ready: {}, {} of {} network(s)\n{live}  labels   {labels}\n  maps     {maps}\n  control  {control}\n\
          {records}watch with `senescope watch`, stop with Ctrl-C",
         env!("CARGO_PKG_VERSION"),
         description(settings),
@@ -101,12 +125,17 @@ fn serve(settings: &Settings, service: &Service) -> Result<Exit, Failure> {
         last_frame: Arc::clone(&last_frame),
         clock: Arc::clone(&service.clock),
     }));
+    let mut viewers: Vec<&dyn Viewer> = vec![&*last_frame];
+    if let Some(page) = &page {
+        viewers.push(&*page.canvas);
+        page.site.ready();
+    }
     let mut runs = Runs {
         settings,
         service,
         ensemble: &ensemble,
         source: Some(source),
-        last_frame: &last_frame,
+        viewers: &viewers,
     };
     runs.all()
 }
@@ -125,8 +154,8 @@ struct Runs<'a> {
     ensemble: &'a Ensemble,
     /// The board, until it fails.
     source: Option<board::Source>,
-    /// The last whole frame.
-    last_frame: &'a LastFrame,
+    /// Those who look on while rows come.
+    viewers: &'a [&'a dyn Viewer],
 }
 
 impl Runs<'_> {
@@ -191,7 +220,7 @@ impl Runs<'_> {
             ensemble: self.ensemble,
             settings: live.now(),
             in_force: &|_| live.now(),
-            last_frame: Some(self.last_frame),
+            viewers: self.viewers,
             outbox: &self.service.desk.outbox,
             lifecycle: &self.service.desk.lifecycle,
             clock: &*self.service.clock,

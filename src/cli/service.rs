@@ -1,13 +1,13 @@
 //! What `run` and `replay` share: the runtime, signals, the ensemble, the sockets.
 
-use std::sync::Arc;
+use std::{net::SocketAddr, sync::Arc};
 
 use senescope_hal::{Clock, SystemClock, ingest::IngestPort};
 use tokio::runtime::Runtime;
 
 use super::{Blame, Exit, Failure};
 use crate::{
-    config::{self, LiveSettings, Publish, Settings},
+    config::{self, Http, LiveSettings, Publish, Settings},
     control::{self, Desk, Lifecycle, Stop},
     ingest::IngestSocket,
     pipeline::Refused,
@@ -17,6 +17,7 @@ use crate::{
         publish::{Outbox, PublishConfig, PublishError, PublishErrorKind, Publisher},
         record::RecordError,
     },
+    web::{self, AccessError, Site, WebError},
 };
 
 /// Golden tiles that are run before the daemon says that it is ready; `ensemble check` runs all.
@@ -98,6 +99,11 @@ impl Service {
                 publisher.control().endpoint().to_owned(),
             ]
         })
+    }
+
+    /// Serves the live page for as long as this runs; gives where.
+    pub(crate) fn show(&self, config: &Http, site: Arc<Site>) -> Result<SocketAddr, Failure> {
+        Ok(self.runtime.block_on(web::serve(config.bind, site))?)
     }
 
     /// Takes records at a ZeroMQ endpoint for as long as this runs; gives where it is bound.
@@ -249,5 +255,17 @@ impl From<Refused> for Failure {
             refused @ (Refused::Sink(_) | Refused::Record(_)) => Self::new(Exit::Io, refused),
             refused => Self::new(Exit::Software, refused),
         }
+    }
+}
+
+impl From<WebError> for Failure {
+    fn from(error: WebError) -> Self {
+        Self::new(Exit::Unavailable, error)
+    }
+}
+
+impl From<AccessError> for Failure {
+    fn from(error: AccessError) -> Self {
+        Self::new(Exit::Config, error)
     }
 }

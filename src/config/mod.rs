@@ -4,12 +4,14 @@
 //! Units are in the names of the keys; [`KEYS`] holds the allowed ranges.
 
 mod control;
+mod http;
 mod keys;
 mod live;
 mod load;
 mod settings;
 
 pub use control::Control;
+pub use http::Http;
 pub use keys::{KEYS, Key};
 pub use live::{Effective, LIVE, LiveSettings, changed, differences, with};
 pub use load::{ConfigError, Sources, digest, load};

@@ -13,7 +13,7 @@ use senescope_hal::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::Control;
+use super::{Control, Http};
 use crate::stages::{
     infer::TransformChoice, quality::QualityConfig, record::Record, segment::SegmentConfig,
 };
@@ -46,6 +46,8 @@ pub struct Settings {
     pub publish: Publish,
     /// When runs begin and the program ends.
     pub control: Control,
+    /// The live page and the HTTP interface.
+    pub http: Http,
     /// The recording of runs.
     pub record: Record,
     /// Memory that queues may take.

@@ -66,6 +66,8 @@ fn prepared(mut command: Command) -> Command {
             command.env_remove(name);
         }
     }
+    // Many run at once, and the port of the live page is one.
+    command.env("SENESCOPE__HTTP__ENABLED", "false");
     command
 }
 

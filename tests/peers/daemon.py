@@ -1,10 +1,14 @@
 """Where a daemon that a peer starts will be found."""
 
 import contextlib
+import os
 import random
 import socket
 
 PATIENCE_S = 60
+
+# Many run at once, and the port of the live page is one. Who wants a page says where.
+os.environ.setdefault("SENESCOPE__HTTP__ENABLED", "false")
 
 
 def listening() -> socket.socket:
