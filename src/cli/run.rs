@@ -1,6 +1,6 @@
 //! `senescope run`: the service.
 
-use std::{path::Path, sync::Arc};
+use std::{path::Path, sync::Arc, time::Duration};
 
 use clap::Args;
 
@@ -8,6 +8,7 @@ use super::{
     Exit, Failure, SettingsArgs, board, output,
     service::{Service, load_ensemble, publish_config},
     summary,
+    supervisor::Supervisor,
 };
 use crate::{
     config::{Backend, LiveSettings, Settings, SimSpeed},
@@ -39,7 +40,10 @@ pub(crate) fn run(arguments: &RunArgs) -> Result<Exit, Failure> {
         recover_recordings(&settings.record.dir)?;
     }
     let service = Service::start(Some(publish), LiveSettings::new(settings.clone()))?;
-    let result = serve(&settings, &service);
+    let patience = Duration::from_secs(settings.control.watchdog_s);
+    let supervisor = Supervisor::of(&service, patience);
+    let result = serve(&settings, &service, &supervisor);
+    supervisor.stopping();
     service.close();
     result
 }
@@ -74,8 +78,10 @@ fn recover_recordings(dir: &Path) -> Result<(), Failure> {
     Ok(())
 }
 
-fn serve(settings: &Settings, service: &Service) -> Result<Exit, Failure> {
+fn serve(settings: &Settings, service: &Service, supervisor: &Supervisor) -> Result<Exit, Failure> {
+    supervisor.preparing("loading and checking the ensemble");
     let ensemble = Arc::new(load_ensemble(settings, &*service.clock)?);
+    supervisor.preparing("opening the board");
     let source = board::session(settings, &ensemble.manifest().channels, service)?;
     let ports = source.ports.iter();
     let records: String = ports.map(|port| format!("  records  {port}\n")).collect();
@@ -93,6 +99,7 @@ fn serve(settings: &Settings, service: &Service) -> Result<Exit, Failure> {
         Err(failure) if failure.exit == Exit::Done => {}
         printed => printed?,
     }
+    supervisor.ready(service);
     let last_frame = Arc::new(LastFrame::new(
         (settings.limits.last_frame_mib as usize) << 20,
     ));
@@ -104,6 +111,7 @@ fn serve(settings: &Settings, service: &Service) -> Result<Exit, Failure> {
     let mut runs = Runs {
         settings,
         service,
+        supervisor,
         ensemble: &ensemble,
         source: Some(source),
         last_frame: &last_frame,
@@ -122,6 +130,7 @@ fn give_up(stage: &str) {
 struct Runs<'a> {
     settings: &'a Settings,
     service: &'a Service,
+    supervisor: &'a Supervisor,
     ensemble: &'a Ensemble,
     /// The board, until it fails.
     source: Option<board::Source>,
@@ -197,13 +206,19 @@ impl Runs<'_> {
             clock: &*self.service.clock,
             started_utc: Some(jiff::Timestamp::now().to_string()),
             recorded: true,
-            stuck: &give_up,
+            looked: &|monitor, stuck| {
+                if let Some(stage) = stuck {
+                    give_up(stage);
+                }
+                self.supervisor.looked(monitor);
+            },
             skips: &Skips::new(),
         }
         .run(|scan| {
             live.scanning(scan.pixel_size_um);
             Ok(Vec::new())
         });
+        self.supervisor.run_ended();
         self.source = Some(source);
         ended.map_err(|refused| board::of_settings(refused.into()))
     }
