@@ -102,6 +102,8 @@ fn a_library_has_one_owner() {
         ("tract_onnx", "src/stages/infer/engine"),
         ("omq_tokio", "src/stages/publish/socket"),
         ("arrow_array", "src/export/table_parquet"),
+        ("sd_notify::", "src/cli/supervisor"),
+        ("tracing_journald", "src/cli/log"),
     ] {
         let users: Vec<_> = sources("src")
             .into_iter()

@@ -96,25 +96,34 @@ impl Supervisor {
         let span = watchdog.map_or(TICK, |watchdog| (watchdog / 4).min(TICK));
         let mut ticks = interval(span.max(Duration::from_millis(1)));
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut told = String::new();
+        let mut told = None;
         loop {
             ticks.tick().await;
             let stopping = self.0.lifecycle.is_quitting();
-            if stopping {
-                self.stopping();
-            }
-            if self.seen().pulse.is_there(self.0.clock.now()) {
-                if watchdog.is_some() {
-                    tell(&[NotifyState::Watchdog]);
-                }
+            let lives = self.seen().pulse.is_there(self.0.clock.now());
+            let status = Some(self.status()).filter(|status| told.as_ref() != Some(status));
+            told = status.clone().or(told);
+            let this = self.clone();
+            // A supervisor that does not listen must not hold up who serves the sockets.
+            let telling = tokio::task::spawn_blocking(move || {
                 if stopping {
-                    tell(&[NotifyState::ExtendTimeoutUsec(DRAINING_US)]);
+                    this.stopping();
                 }
-            }
-            let status = self.status();
-            if status != told {
-                tell(&[NotifyState::Status(&status)]);
-                told = status;
+                let mut states = Vec::new();
+                if lives && watchdog.is_some() {
+                    states.push(NotifyState::Watchdog);
+                }
+                if lives && stopping {
+                    states.push(NotifyState::ExtendTimeoutUsec(DRAINING_US));
+                }
+                states.extend(status.as_deref().map(NotifyState::Status));
+                if !states.is_empty() {
+                    tell(&states);
+                }
+            });
+            if telling.await.is_err() {
+                // The runtime ends.
+                return;
             }
         }
     }
