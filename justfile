@@ -13,6 +13,11 @@ fast:
 check:
     .ci/run
 
+# The Debian package, in target/debian.
+package:
+    cargo build --release --locked
+    deploy/debian/build target/release/senescope target/debian
+
 # Figures: latency, conservation under load, speed of the networks.
 bench *args:
     tests/bench/run {{args}}

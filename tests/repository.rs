@@ -104,6 +104,8 @@ fn a_library_has_one_owner() {
         ("arrow_array", "src/export/table_parquet"),
         ("axum::", "src/web/"),
         ("prometheus_client", "src/web/metrics"),
+        ("sd_notify::", "src/cli/supervisor"),
+        ("tracing_journald", "src/cli/log"),
     ] {
         let users: Vec<_> = sources("src")
             .into_iter()

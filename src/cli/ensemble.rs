@@ -5,7 +5,11 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 use senescope_hal::SystemClock;
 
-use super::{Blame, Exit, Failure, output};
+use super::{
+    Blame, Exit, Failure,
+    installed::{SHIPPED, ensemble_dir},
+    output,
+};
 use crate::stages::infer::{
     CheckReport, Deviation, EngineOptions, GoldenDeviation, TOLERANCE, check,
 };
@@ -23,7 +27,7 @@ pub(crate) enum EnsembleCommand {
 #[derive(Debug, Args)]
 pub(crate) struct CheckArgs {
     /// Folder with manifest.json
-    #[arg(value_name = "DIR", default_value = "models/ensemble")]
+    #[arg(value_name = "DIR", default_value = SHIPPED)]
     dir: PathBuf,
     /// Print JSON
     #[arg(long)]
@@ -32,7 +36,11 @@ pub(crate) struct CheckArgs {
 
 pub(crate) fn run(command: &EnsembleCommand) -> Result<Exit, Failure> {
     let EnsembleCommand::Check(arguments) = command;
-    let report = check(&arguments.dir, &EngineOptions::default(), &SystemClock)?;
+    let report = check(
+        &ensemble_dir(&arguments.dir),
+        &EngineOptions::default(),
+        &SystemClock,
+    )?;
     if arguments.json {
         output::line(&serde_json::to_string_pretty(&report).blame(Exit::Software)?)?;
     } else {

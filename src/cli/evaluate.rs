@@ -12,6 +12,7 @@ use senescope_hal::SystemClock;
 
 use super::{
     Blame, Exit, Failure,
+    installed::{SHIPPED, ensemble_dir},
     output::{self, unwritable},
 };
 use crate::{
@@ -33,7 +34,7 @@ const GOLDEN_TILES: usize = 2;
 #[derive(Clone, Debug, Args)]
 pub(crate) struct EvaluateArgs {
     /// Folder of the ensemble
-    #[arg(long, value_name = "DIR", default_value = "models/ensemble")]
+    #[arg(long, value_name = "DIR", default_value = SHIPPED)]
     ensemble: PathBuf,
     /// Labelled tiles, as `senescope tiles` writes them: tiles.npy and tiles.csv
     #[arg(long, value_name = "DIR")]
@@ -75,7 +76,11 @@ pub(crate) fn run(arguments: &EvaluateArgs) -> Result<Exit, Failure> {
         .as_deref()
         .map(read_learning_curve)
         .transpose()?;
-    let ensemble = Ensemble::load(&arguments.ensemble, &EngineOptions::default(), &SystemClock)?;
+    let ensemble = Ensemble::load(
+        &ensemble_dir(&arguments.ensemble),
+        &EngineOptions::default(),
+        &SystemClock,
+    )?;
     let unlike = arguments
         .unlike
         .iter()

@@ -7,7 +7,10 @@ mod ensemble;
 mod evaluate;
 mod exit;
 mod export;
+mod generate;
+mod installed;
 mod keys;
+mod log;
 mod maps;
 mod output;
 mod pictures;
@@ -16,15 +19,15 @@ mod run;
 mod service;
 mod simulate;
 mod summary;
+mod supervisor;
 mod tiles;
 mod train;
 mod verify;
 mod watch;
 
-use std::{io::IsTerminal, path::PathBuf, process::ExitCode};
+use std::{path::PathBuf, process::ExitCode};
 
 use clap::{Args, Parser, Subcommand};
-use tracing_subscriber::EnvFilter;
 
 use crate::config::{Settings, Sources};
 use exit::{Blame, Exit, Failure};
@@ -65,6 +68,9 @@ enum Command {
     /// Print or check the configuration
     #[command(subcommand)]
     Config(config::ConfigCommand),
+    /// Write man pages and completions
+    #[command(subcommand, hide = true)]
+    Generate(generate::GenerateCommand),
 }
 
 /// Where the settings come from; each overrides the one before.
@@ -109,16 +115,7 @@ pub fn main() -> ExitCode {
             .into();
         }
     };
-    tracing_subscriber::fmt()
-        .with_env_filter(
-            EnvFilter::try_from_env("SENESCOPE_LOG").unwrap_or_else(|_| EnvFilter::new("info")),
-        )
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal())
-        .with_target(false)
-        // They would go to standard error, which is what failed.
-        .log_internal_errors(false)
-        .init();
+    log::start();
     match dispatch(cli) {
         Ok(exit) => exit.into(),
         Err(failure) => {
@@ -146,5 +143,6 @@ fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         Command::Board(command) => board::run(&command),
         Command::Ensemble(command) => ensemble::run(&command),
         Command::Config(command) => config::run(&command),
+        Command::Generate(command) => generate::run(&command),
     }
 }

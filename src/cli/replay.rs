@@ -144,7 +144,7 @@ pub(crate) fn run(arguments: &ReplayArgs) -> Result<Exit, Failure> {
         clock: &*service.clock,
         started_utc: Some(jiff::Timestamp::now().to_string()),
         recorded: false,
-        stuck: &|_| {},
+        looked: &|_, _| {},
         skips: &Skips::new(),
     };
     let reader_left = Arc::new(AtomicBool::new(false));

@@ -1,6 +1,6 @@
 //! `senescope run`: the service.
 
-use std::{net::SocketAddr, path::Path, sync::Arc};
+use std::{net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
 use clap::Args;
 
@@ -8,6 +8,7 @@ use super::{
     Exit, Failure, SettingsArgs, board, output,
     service::{Service, load_ensemble, publish_config},
     summary,
+    supervisor::Supervisor,
 };
 use crate::{
     config::{Backend, Http, LiveSettings, Settings, SimSpeed},
@@ -40,7 +41,11 @@ pub(crate) fn run(arguments: &RunArgs) -> Result<Exit, Failure> {
         recover_recordings(&settings.record.dir)?;
     }
     let service = Service::start(Some(publish), LiveSettings::new(settings.clone()))?;
-    let result = page(&settings.http, &service).and_then(|page| serve(&settings, &service, page));
+    let patience = Duration::from_secs(settings.control.watchdog_s);
+    let supervisor = Supervisor::of(&service, patience);
+    let result = page(&settings.http, &service)
+        .and_then(|page| serve(&settings, &service, &supervisor, page));
+    supervisor.stopping();
     service.close();
     result
 }
@@ -94,8 +99,15 @@ fn page(config: &Http, service: &Service) -> Result<Option<Page>, Failure> {
     Ok(Some(Page { at, site, canvas }))
 }
 
-fn serve(settings: &Settings, service: &Service, page: Option<Page>) -> Result<Exit, Failure> {
+fn serve(
+    settings: &Settings,
+    service: &Service,
+    supervisor: &Supervisor,
+    page: Option<Page>,
+) -> Result<Exit, Failure> {
+    supervisor.preparing("loading and checking the ensemble");
     let ensemble = Arc::new(load_ensemble(settings, &*service.clock)?);
+    supervisor.preparing("opening the board");
     let source = board::session(settings, &ensemble.manifest().channels, service)?;
     let ports = source.ports.iter();
     let records: String = ports.map(|port| format!("  records  {port}\n")).collect();
@@ -112,11 +124,15 @@ fn serve(settings: &Settings, service: &Service, page: Option<Page>) -> Result<E
         ensemble.manifest().name,
         ensemble.members().len(),
     );
+    if let Some(page) = &page {
+        page.site.ready();
+    }
     match output::line(&ready) {
         // A service goes on when nobody reads what it prints.
         Err(failure) if failure.exit == Exit::Done => {}
         printed => printed?,
     }
+    supervisor.ready(service);
     let last_frame = Arc::new(LastFrame::new(
         (settings.limits.last_frame_mib as usize) << 20,
     ));
@@ -128,11 +144,11 @@ fn serve(settings: &Settings, service: &Service, page: Option<Page>) -> Result<E
     let mut viewers: Vec<&dyn Viewer> = vec![&*last_frame];
     if let Some(page) = &page {
         viewers.push(&*page.canvas);
-        page.site.ready();
     }
     let mut runs = Runs {
         settings,
         service,
+        supervisor,
         ensemble: &ensemble,
         source: Some(source),
         viewers: &viewers,
@@ -151,6 +167,7 @@ fn give_up(stage: &str) {
 struct Runs<'a> {
     settings: &'a Settings,
     service: &'a Service,
+    supervisor: &'a Supervisor,
     ensemble: &'a Ensemble,
     /// The board, until it fails.
     source: Option<board::Source>,
@@ -226,13 +243,19 @@ impl Runs<'_> {
             clock: &*self.service.clock,
             started_utc: Some(jiff::Timestamp::now().to_string()),
             recorded: true,
-            stuck: &give_up,
+            looked: &|monitor, stuck| {
+                if let Some(stage) = stuck {
+                    give_up(stage);
+                }
+                self.supervisor.looked(monitor);
+            },
             skips: &Skips::new(),
         }
         .run(|scan| {
             live.scanning(scan.pixel_size_um);
             Ok(Vec::new())
         });
+        self.supervisor.run_ended();
         self.source = Some(source);
         ended.map_err(|refused| board::of_settings(refused.into()))
     }

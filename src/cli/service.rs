@@ -5,7 +5,7 @@ use std::{net::SocketAddr, sync::Arc};
 use senescope_hal::{Clock, SystemClock, ingest::IngestPort};
 use tokio::runtime::Runtime;
 
-use super::{Blame, Exit, Failure};
+use super::{Blame, Exit, Failure, installed::ensemble_dir};
 use crate::{
     config::{self, Http, LiveSettings, Publish, Settings},
     control::{self, Desk, Lifecycle, Stop},
@@ -115,6 +115,11 @@ impl Service {
         Ok(bound)
     }
 
+    /// Does something beside everything else, for as long as this runs.
+    pub(crate) fn beside(&self, what: impl Future<Output = ()> + Send + 'static) {
+        self.runtime.spawn(what);
+    }
+
     /// Sends what waits and gives the ports up.
     pub(crate) fn close(self) {
         if let Some(publisher) = self.publisher {
@@ -155,7 +160,7 @@ pub(crate) fn load_ensemble(settings: &Settings, clock: &dyn Clock) -> Result<En
     let options = EngineOptions {
         transform: settings.engine.transform,
     };
-    let ensemble = Ensemble::load(&settings.ensemble.dir, &options, clock)?;
+    let ensemble = Ensemble::load(&ensemble_dir(&settings.ensemble.dir), &options, clock)?;
     check_golden(&ensemble, GOLDEN_TILES)?;
     Ok(ensemble)
 }

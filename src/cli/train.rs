@@ -6,7 +6,7 @@ use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use senescope_hal::SystemClock;
 
-use super::{Blame, Exit, Failure, SettingsArgs, output};
+use super::{Blame, Exit, Failure, SettingsArgs, installed::ensemble_dir, output};
 use crate::{
     stages::infer::EngineOptions,
     train::{Figures, Report, Settings, Step, TrainError, train},
@@ -89,7 +89,7 @@ pub(crate) fn run(arguments: &TrainArgs) -> Result<Exit, Failure> {
         backbones: arguments
             .backbones
             .clone()
-            .unwrap_or(configured.ensemble.dir),
+            .unwrap_or_else(|| ensemble_dir(&configured.ensemble.dir)),
         out: arguments.out.clone(),
         folds: arguments
             .folds

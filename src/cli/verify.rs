@@ -80,7 +80,7 @@ pub(crate) fn run(arguments: &ReplayArgs, folder: &Path) -> Result<Exit, Failure
             clock: &*service.clock,
             started_utc: None,
             recorded: false,
-            stuck: &|_| {},
+            looked: &|_, _| {},
             skips: &skips,
         };
         execution.run(|scan| {

@@ -23,6 +23,9 @@ use crate::{
 /// Time between two `stat` messages, and two looks at the stages.
 const STAT_SPAN: Duration = Duration::from_secs(1);
 
+/// Who is shown a run, and told which stage is stuck.
+pub type Looked<'a> = dyn Fn(&Monitor, Option<&str>) + Sync + 'a;
+
 /// Everything that a run needs.
 pub struct Execution<'a> {
     /// An open session.
@@ -47,8 +50,9 @@ pub struct Execution<'a> {
     pub started_utc: Option<String>,
     /// Whether the run is recorded when the settings say so: a replay is not.
     pub recorded: bool,
-    /// Is told which stage has made no progress for longer than `control.watchdog_s`, every second that it does not.
-    pub stuck: &'a (dyn Fn(&str) + Sync),
+    /// Is shown the run every second, and told which stage, if any, has made no progress for longer than
+    /// `control.watchdog_s`.
+    pub looked: &'a Looked<'a>,
     /// Cells that are not given to the networks, because they were not when the frames were acquired.
     pub skips: &'a Skips,
 }
@@ -158,22 +162,20 @@ impl Execution<'_> {
         let tiles_limit = mebibytes(self.settings.limits.tiles_mib);
         let (done, ended) = bounded::<()>(0);
         let tap = recorder.as_ref().map(Recorder::frames);
-        let (mut report, mut cause) = std::thread::scope(|scope| {
+        let (mut report, mut cause, mut recorded) = std::thread::scope(|scope| {
             let outbox = self.outbox;
             let watched = &monitor;
-            let (clock, stuck) = (self.clock, self.stuck);
+            let (clock, looked) = (self.clock, self.looked);
             let mut dog = Watchdog::new(Duration::from_secs(self.settings.control.watchdog_s));
             scope.spawn(move || {
                 every_second(&ended, || {
-                    if let Some(stage) = dog.look(clock.now(), &watched.stages()) {
-                        stuck(stage);
-                    }
+                    looked(watched, dog.look(clock.now(), &watched.stages()));
                     if let Err(error) = outbox.stat(stat(watched, tiles_limit)) {
                         tracing::error!(%error, "a stat message is lost");
                     }
                 });
             });
-            let ended = Run {
+            let (report, cause) = Run {
                 session: self.session,
                 scan: &scan,
                 ensemble: self.ensemble,
@@ -192,12 +194,13 @@ impl Execution<'_> {
                 clock: self.clock,
             }
             .run();
+            // Its taps among them: the recorder waits for the last to be gone.
+            drop(sinks);
+            let recorded = recorder.map(Recorder::close);
+            // Until here a disk that stands still is noticed.
             drop(done);
-            ended
+            (report, cause, recorded)
         });
-        // Its taps among them: the recorder waits for the last to be gone.
-        drop(sinks);
-        let mut recorded = recorder.map(Recorder::close);
         if let Some(recorded) = &recorded {
             report.edges = monitor.edges();
             if let Some(failure) = recorded.failure() {

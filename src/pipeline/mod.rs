@@ -50,7 +50,7 @@ use acquire::Acquired;
 use analyse::{Analysed, Analysis, Stages};
 pub use analyse::{InForce, Skips, Unfit};
 use emit::Emitter;
-pub use execute::{Ended, Execution, Refused, context};
+pub use execute::{Ended, Execution, Looked, Refused, context};
 use fan::Fan;
 pub use last_frame::LastFrame;
 pub use monitor::{BoardReport, Monitor};

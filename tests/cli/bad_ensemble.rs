@@ -2,16 +2,7 @@
 
 use std::{fs, path::Path};
 
-use crate::support::{folder, run, text};
-
-/// A copy of the shipped ensemble in `home`.
-fn copy(home: &Path) {
-    let shipped = concat!(env!("CARGO_MANIFEST_DIR"), "/models/ensemble");
-    for entry in fs::read_dir(shipped).unwrap() {
-        let entry = entry.unwrap();
-        fs::copy(entry.path(), home.join(entry.file_name())).unwrap();
-    }
-}
+use crate::support::{copy_of_the_ensemble, run, text};
 
 /// `check` and `replay` say the same of it.
 #[track_caller]
@@ -23,21 +14,19 @@ fn refused(home: &Path, code: i32, words: &[&str]) {
 
 #[test]
 fn a_missing_folder_or_file_is_named() {
-    let home = folder();
+    let home = copy_of_the_ensemble();
     refused(
         &home.path().join("none"),
         66,
         &["none", "manifest.json", "`ensemble.dir`"],
     );
-    copy(home.path());
     fs::remove_file(home.path().join("golden.npz")).unwrap();
     refused(home.path(), 66, &["golden.npz"]);
 }
 
 #[test]
 fn a_changed_network_is_named_with_both_digests() {
-    let home = folder();
-    copy(home.path());
+    let home = copy_of_the_ensemble();
     let manifest = fs::read_to_string(home.path().join("manifest.json")).unwrap();
     let manifest: serde_json::Value = serde_json::from_str(&manifest).unwrap();
     let member = &manifest["members"][0];
@@ -59,8 +48,7 @@ fn a_changed_network_is_named_with_both_digests() {
 
 #[test]
 fn a_member_without_maps_is_accepted_for_labels_only_and_says_so() {
-    let home = folder();
-    copy(home.path());
+    let home = copy_of_the_ensemble();
     let path = home.path().join("manifest.json");
     let manifest = fs::read_to_string(&path).unwrap();
     let mut manifest: serde_json::Value = serde_json::from_str(&manifest).unwrap();
@@ -74,8 +62,7 @@ fn a_member_without_maps_is_accepted_for_labels_only_and_says_so() {
 
 #[test]
 fn a_wrong_manifest_is_named_with_its_key() {
-    let home = folder();
-    copy(home.path());
+    let home = copy_of_the_ensemble();
     let path = home.path().join("manifest.json");
     let text = fs::read_to_string(&path).unwrap();
     for (from, to, word) in [

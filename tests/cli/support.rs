@@ -109,6 +109,17 @@ pub(crate) fn folder() -> tempfile::TempDir {
     tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap()
 }
 
+/// A copy of the shipped ensemble, to be spoilt.
+pub(crate) fn copy_of_the_ensemble() -> tempfile::TempDir {
+    let home = folder();
+    let shipped = concat!(env!("CARGO_MANIFEST_DIR"), "/models/ensemble");
+    for entry in std::fs::read_dir(shipped).unwrap() {
+        let entry = entry.unwrap();
+        std::fs::copy(entry.path(), home.path().join(entry.file_name())).unwrap();
+    }
+    home
+}
+
 /// Text of a path.
 pub(crate) fn text(path: &Path) -> &str {
     path.to_str().unwrap()

@@ -10,7 +10,7 @@ use crossbeam_channel::Receiver;
 use senescope::{
     config::{Effective, Settings},
     control::{Lifecycle, Stop},
-    pipeline::{Classified, Execution, FrameEnd, Sink, SinkError, Skips, label_message},
+    pipeline::{Classified, Execution, FrameEnd, Looked, Sink, SinkError, Skips, label_message},
     stages::{
         assemble::FrameBuffer,
         infer::{EngineOptions, Ensemble},
@@ -254,19 +254,19 @@ pub(crate) fn run_into(
     stop: &Stop,
     sink: Box<dyn Sink>,
 ) -> RunEnd {
-    run_watched(board, settings, outbox, stop, sink, &|stage| {
-        panic!("{stage} is stuck")
+    run_watched(board, settings, outbox, stop, sink, &|_, stuck| {
+        assert_eq!(stuck, None)
     })
 }
 
-/// The same, with somebody who is told of a stage that is stuck.
+/// The same, with somebody who is shown the run and told of a stage that is stuck.
 pub(crate) fn run_watched(
     board: CutBoard,
     settings: &Settings,
     outbox: &Outbox,
     stop: &Stop,
     sink: Box<dyn Sink>,
-    stuck: &(dyn Fn(&str) + Sync),
+    looked: &Looked<'_>,
 ) -> RunEnd {
     let mut session = Session::new(Box::new(board), Arc::new(SystemClock), 64 << 20);
     let settings: Arc<Effective> = Arc::new(settings.clone().into());
@@ -282,7 +282,7 @@ pub(crate) fn run_watched(
         clock: &SystemClock,
         started_utc: None,
         recorded: true,
-        stuck,
+        looked,
         skips: &Skips::new(),
     }
     .run(|_| Ok(vec![sink]))

@@ -39,9 +39,11 @@ fn a_stage_that_stands_still_is_named() {
         &Stop::default(),
         Box::new(Held(held, keep.clone())),
         // Without it the run would never end.
-        &|stage| {
-            told.lock().unwrap().push(stage.to_owned());
-            drop(let_pass.lock().unwrap().take());
+        &|_, stuck| {
+            if let Some(stage) = stuck {
+                told.lock().unwrap().push(stage.to_owned());
+                drop(let_pass.lock().unwrap().take());
+            }
         },
     );
     assert_eq!(end.finish, Finish::Completed);

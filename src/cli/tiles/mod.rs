@@ -12,7 +12,9 @@ use senescope_hal::{
     replay::{ChannelMap, ReplayRequest, ReplaySpeed},
 };
 
-use super::{Exit, Failure, SettingsArgs, board, output, replay::pixel_size};
+use super::{
+    Exit, Failure, SettingsArgs, board, installed::ensemble_dir, output, replay::pixel_size,
+};
 use crate::{pipeline, stages::infer::Manifest};
 use truth::Truth;
 use writer::TileWriter;
@@ -44,7 +46,7 @@ pub(crate) struct TilesArgs {
 
 pub(crate) fn run(arguments: &TilesArgs) -> Result<Exit, Failure> {
     let settings = arguments.settings.load()?;
-    let manifest = Manifest::read(&settings.ensemble.dir)?;
+    let manifest = Manifest::read(&ensemble_dir(&settings.ensemble.dir))?;
     let sources: Vec<PathBuf> = arguments
         .paths
         .iter()
