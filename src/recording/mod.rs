@@ -36,7 +36,7 @@ pub use inspect::{Inspection, inspect};
 pub(crate) use inspect::{judge, judge_maps};
 pub(crate) use maps::write_maps;
 pub use maps::{MapsError, read_maps};
-pub use marks::{MARKS_FILE, MarkLine, MarkedClass, mark};
+pub use marks::{MARKS_FILE, MarkLine, Marked, MarkedClass, mark, read_marks};
 pub(crate) use name::LOCK_FILE;
 pub use name::{FRAMES_FILE, LABELS_FILE, RUN_FILE, frame_file, maps_file, run_folder};
 pub use reader::{Damage, Lines, Recording, RecordingError};

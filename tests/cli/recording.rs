@@ -6,7 +6,9 @@ use std::{
 };
 
 use senescope::{
-    recording::{FrameLine, LabelLine, RecordingState, RunFile, line, read_maps},
+    recording::{
+        FrameLine, LabelLine, MarkLine, MarkedClass, RecordingState, RunFile, line, mark, read_maps,
+    },
     telemetry::Discard,
 };
 use serde::{Serialize, de::DeserializeOwned};
@@ -381,4 +383,33 @@ fn what_is_no_recording_is_told() {
     verify(home.path(), &[]).refused(65, &["form 99"]);
     verify(home.path(), &["more"]).refused(64, &["one recording"]);
     verify(home.path(), &["--json"]).refused(64, &["--json"]);
+}
+
+#[test]
+fn marks_label_the_tiles_of_their_cells() {
+    let home = folder();
+    let recording = record(home.path(), &[]);
+    let labels: Vec<LabelLine> = lines(&recording, "labels.ndjson");
+    use MarkedClass::{Neither, Proliferating, Senescent};
+    let says = [Senescent, Proliferating, Neither];
+    for (line, class) in labels.iter().zip(says) {
+        let line = MarkLine {
+            frame: line.label.frame,
+            cell: line.label.cell,
+            class,
+            marked_utc: "2026-03-01T10:00:00Z".to_owned(),
+        };
+        mark(&recording, &line).unwrap();
+    }
+    let tiles = home.path().join("tiles");
+    let ended = run(["tiles", text(&recording), "--out", text(&tiles)]).done();
+    assert!(ended.err.contains("3 cell(s) are marked; 1 of them"));
+    let table = fs::read_to_string(tiles.join("tiles.csv")).unwrap();
+    let classes: Vec<_> = table
+        .lines()
+        .skip(1)
+        .map(|row| row.split(',').nth(5).unwrap())
+        .collect();
+    assert_eq!(classes.len(), labels.len() - 1);
+    assert_eq!(classes[..3], ["senescent", "proliferating", ""]);
 }

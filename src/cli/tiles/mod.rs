@@ -1,5 +1,6 @@
 //! `senescope tiles`: the tiles that the pipeline would classify, with labels where the truth is known.
 
+mod marks;
 mod truth;
 mod writer;
 
@@ -15,14 +16,15 @@ use senescope_hal::{
 use super::{
     Exit, Failure, SettingsArgs, board, installed::ensemble_dir, output, replay::pixel_size,
 };
-use crate::{pipeline, stages::infer::Manifest};
+use crate::{pipeline, recording::MarkedClass, stages::infer::Manifest};
+use marks::Marks;
 use truth::Truth;
-use writer::TileWriter;
+use writer::{Known, TileWriter};
 
 /// Cut the tiles that the pipeline would classify: the training set.
 ///
 /// Writes `tiles.npy` (tiles × channels × rows × columns, float32) and `tiles.csv` (one row a tile; class,
-/// severity and oracle where the truth is known), and of simulated dishes `structures.npy` (tiles × rows ×
+/// severity and oracle where the truth is known, or the class that was marked at the live page), and of simulated dishes `structures.npy` (tiles × rows ×
 /// columns, uint8: the sum of 1 nucleus, 2 lipid droplet, 4 granule, 8 vacuole and 32 the cell). A folder of
 /// dishes stands for each of them. Example:
 /// senescope tiles dishes --out tiles
@@ -55,6 +57,7 @@ pub(crate) fn run(arguments: &TilesArgs) -> Result<Exit, Failure> {
     let truth_known = sources.iter().any(|source| Truth::known(source));
     let mut writer = TileWriter::create(&arguments.out, &manifest, truth_known)?;
     let pixels = manifest.tile.pixels;
+    let (mut marked, mut left_out) = (0, 0);
     let progress = ProgressBar::new(sources.len() as u64);
     for source in &sources {
         let board = board::replay(
@@ -69,18 +72,26 @@ pub(crate) fn run(arguments: &TilesArgs) -> Result<Exit, Failure> {
         let clock = std::sync::Arc::new(SystemClock);
         let mut session = board::on(board, &settings, clock);
         let mut truth = Truth::of(source)?;
+        let marks = Marks::of(source)?;
         pipeline::tiles(
             &mut session,
             &ScanRequest::default(),
             &manifest,
             &settings,
             |scan, tile| {
+                let mark = marks.class(tile.cell.frame, tile.cell.bbox);
+                marked += usize::from(mark.is_some());
+                if mark == Some(MarkedClass::Neither) {
+                    left_out += 1;
+                    return Ok(());
+                }
                 let dish = truth.as_ref().map(Truth::seed);
                 let matched = match &mut truth {
                     Some(truth) => truth.matching(&tile.cell, tile.window, pixels)?,
                     None => None,
                 };
-                writer.add(source, dish, scan.pixel_size_um, tile, matched)
+                let known = Known { matched, mark };
+                writer.add(source, dish, scan.pixel_size_um, tile, known)
             },
         )??;
         progress.inc(1);
@@ -92,5 +103,10 @@ pub(crate) fn run(arguments: &TilesArgs) -> Result<Exit, Failure> {
         sources.len(),
         arguments.out.display()
     ))?;
+    if marked > 0 {
+        output::note(&format!(
+            "{marked} cell(s) are marked; {left_out} of them, which are neither, are left out"
+        ));
+    }
     Ok(Exit::Done)
 }

@@ -11,6 +11,7 @@ use crate::{
     cli::{Failure, output::unwritable},
     csv::quoted,
     domain::Tile,
+    recording::MarkedClass,
     stages::infer::Manifest,
     tiles_folder::STRUCTURES,
 };
@@ -22,6 +23,14 @@ pub(super) struct TileWriter {
     csv: BufWriter<File>,
     csv_path: PathBuf,
     written: usize,
+}
+
+/// What is known of a cell.
+pub(super) struct Known {
+    /// The true cell that it is.
+    pub(super) matched: Option<Match>,
+    /// What somebody said of it, which outweighs the truth.
+    pub(super) mark: Option<MarkedClass>,
 }
 
 /// A file of equal arrays, one after the other.
@@ -78,7 +87,7 @@ impl TileWriter {
         dish: Option<u64>,
         pixel_um: f64,
         tile: &Tile,
-        matched: Option<Match>,
+        Known { matched, mark }: Known,
     ) -> Result<(), Failure> {
         let cell = &tile.cell;
         for value in &tile.values {
@@ -108,7 +117,10 @@ impl TileWriter {
                 ]
             },
         );
-        let [class, severity, oracle, iou, seen] = truth;
+        let [mut class, severity, oracle, iou, seen] = truth;
+        if let Some(mark) = mark {
+            class = mark.as_str().to_owned();
+        }
         // Each dish has a microscope of its own.
         let dish = dish.map_or_else(String::new, |seed| seed.to_string());
         self.csv_line(&format!(
