@@ -18,6 +18,14 @@ pub enum Label {
 }
 
 impl Label {
+    /// Every label.
+    pub const ALL: [Self; 4] = [
+        Self::Senescent,
+        Self::Proliferating,
+        Self::Uncertain,
+        Self::Atypical,
+    ];
+
     /// The name that is published.
     pub fn as_str(self) -> &'static str {
         match self {

@@ -15,6 +15,7 @@ use senescope_hal::GapCause;
 use serde::Serialize;
 
 use crate::{
+    domain::Label,
     recording::RecordingFailure,
     stages::publish::{
         Depth, Finish, Kind, LabelMessage, Published, Run, RunState, Stat, message::decode,
@@ -178,6 +179,10 @@ impl Metrics {
 
     /// What has not happened yet is zero: an alert sees the first time as an increase.
     fn begin_at_zero(&self) {
+        for label in Label::ALL {
+            let of = [("label", label.as_str().to_owned())];
+            self.labels.get_or_create(&of).inc_by(0);
+        }
         use Finish::{Cancelled, Completed, Errored, Incomplete};
         for finish in [Completed, Cancelled, Incomplete, Errored] {
             let of = [("finish", word(&finish))];

@@ -4,6 +4,7 @@
 //! drops what that contained. A gap or a restart of the daemon leads to a new snapshot.
 
 mod follow;
+mod footer;
 mod maps;
 mod table;
 
@@ -21,6 +22,7 @@ use crate::stages::publish::{
     topic,
 };
 use follow::{Event, Follower};
+use footer::Footer;
 use maps::MapFolder;
 use table::Table;
 
@@ -77,6 +79,7 @@ async fn watch(arguments: &WatchArgs) -> Result<Exit, Failure> {
     };
     let mut follower = Follower::new(&arguments.control, keys);
     let mut table = Table::default();
+    let mut footer = Footer::new(!arguments.json);
     loop {
         let frames = tokio::select! {
             frames = labels.recv() => frames?,
@@ -87,8 +90,11 @@ async fn watch(arguments: &WatchArgs) -> Result<Exit, Failure> {
         };
         for event in follower.message(&frames).await {
             match event {
-                Event::Label(label) => show(arguments.json, &mut table, &label)?,
-                Event::Note(note) => output::note(&note),
+                Event::Label(label) => {
+                    footer.above(|| show(arguments.json, &mut table, &label))?;
+                    footer.take(&label);
+                }
+                Event::Note(note) => footer.above(|| output::note(&note)),
                 Event::End(run, end) if arguments.until_end => {
                     return conclude(&run, &end, &mut follower, maps).await;
                 }

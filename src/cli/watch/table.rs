@@ -32,14 +32,7 @@ impl Table {
         }
         self.rows += 1;
         let body = &label.body;
-        let style = Style::new().fg_color(Some(
-            match body.label {
-                Label::Senescent => AnsiColor::Red,
-                Label::Proliferating => AnsiColor::Green,
-                Label::Uncertain | Label::Atypical => AnsiColor::Yellow,
-            }
-            .into(),
-        ));
+        let style = style(body.label);
         let latency = body.latency_ns.get("total").map_or_else(
             || "-".to_owned(),
             |ns| format!("{:.0} ms", *ns as f64 / 1e6),
@@ -58,6 +51,17 @@ impl Table {
         )?;
         out.flush()
     }
+}
+
+/// How a label is written. Near the live page's colours, which people with any colour vision tell apart.
+pub(super) fn style(label: Label) -> Style {
+    let colour = match label {
+        Label::Senescent => AnsiColor::Yellow,
+        Label::Proliferating => AnsiColor::BrightBlue,
+        Label::Uncertain => return Style::new().dimmed(),
+        Label::Atypical => AnsiColor::Magenta,
+    };
+    Style::new().fg_color(Some(colour.into()))
 }
 
 fn flags(label: &LabelMessage) -> String {
