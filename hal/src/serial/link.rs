@@ -45,7 +45,7 @@ impl Link {
             Address::Tcp(host) => {
                 let failed = |error: io::Error| {
                     let sentence = format!(
-                        "no board answers at {}: {error}; is it switched on?",
+                        "no board answers at {}; is it switched on?",
                         config.address
                     );
                     HalError::new(ErrorKind::Disconnected, sentence).caused_by(error)
