@@ -44,10 +44,8 @@ impl Link {
             }
             Address::Tcp(host) => {
                 let failed = |error: io::Error| {
-                    let sentence = format!(
-                        "no board answers at {}; is it switched on?",
-                        config.address
-                    );
+                    let sentence =
+                        format!("no board answers at {}; is it switched on?", config.address);
                     HalError::new(ErrorKind::Disconnected, sentence).caused_by(error)
                 };
                 let address = host
