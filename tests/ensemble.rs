@@ -75,10 +75,16 @@ fn the_tiny_ensemble_reproduces_what_numpy_computed() {
         TransformChoice::Plain,
         TransformChoice::Nhwc,
     ] {
-        let options = EngineOptions { transform };
+        let options = EngineOptions {
+            transform,
+            ..EngineOptions::default()
+        };
         let ensemble = Ensemble::load(folder.0.path(), &options, &SystemClock).unwrap();
         let deviations = check_golden(&ensemble, usize::MAX).unwrap();
-        assert!(deviations[0].map.unwrap().value < 1e-5, "{deviations:?}");
+        assert!(
+            deviations.members[0].map.unwrap().value < 1e-5,
+            "{deviations:?}"
+        );
         // The reference was made so that the first tile is its mean and the second twice its limit away.
         for (tile, expected) in ensemble.golden_tiles().outer_iter().zip([0.0, 2.0]) {
             let distance = ensemble.ood(tile).unwrap();
@@ -107,7 +113,7 @@ fn a_member_for_labels_only_gives_labels_only() {
     folder.edit("/ood", Value::Null);
     let ensemble = folder.load().unwrap();
     assert_eq!(ensemble.members()[0].features(), None);
-    assert!(check_golden(&ensemble, 1).unwrap()[0].map.is_none());
+    assert!(check_golden(&ensemble, 1).unwrap().members[0].map.is_none());
     let mut worker = ensemble.worker().unwrap();
     let tile = ensemble.golden_tiles().index_axis_move(Axis(0), 0);
     let outputs = worker.run(tile).unwrap();

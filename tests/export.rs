@@ -281,6 +281,7 @@ fn label(seq: u64, frame: u64, cell: u32, at: [u32; 2], label: Label) -> LabelLi
                 saturated: cell == 1,
                 ..CellFlags::default()
             },
+            engine: "tract 1.2.3 f32".to_owned(),
             latency_ns: BTreeMap::from([("total".to_owned(), 12)]),
             t_acq_ns: None,
         },
@@ -311,7 +312,7 @@ fn csv_has_a_row_a_cell_and_frame() {
         lines[0],
         "run,frame,field,cell,seq,bbox_x_px,bbox_y_px,bbox_width_px,bbox_height_px,centroid_x_um,centroid_y_um,\
          area_um2,p_senescent,p_raw,p_alpha,p_beta,spread,entropy,mutual_information,ood,label,abstain,flags,model,\
-         config,latency_acquire_ns,latency_segment_ns,latency_infer_ns,latency_combine_ns,latency_total_ns,image,\
+         config,engine,latency_acquire_ns,latency_segment_ns,latency_infer_ns,latency_combine_ns,latency_total_ns,image,\
          source_file,source_index"
     );
     let (run, model, config) = (RunId::from_bits(7), "m".repeat(64), "c".repeat(64));
@@ -319,7 +320,7 @@ fn csv_has_a_row_a_cell_and_frame() {
         lines[2],
         format!(
             "{run},0,0,1,2,20,10,3,3,5.25,2.75,0.5625,0.1,0.2,0.3,0.4,0.05,0.4,0.01,,uncertain,true,\
-             touches_border;saturated,{model},{config},,,,,12,frame-00000000.ome.tif,,"
+             touches_border;saturated,{model},{config},tract 1.2.3 f32,,,,,12,frame-00000000.ome.tif,,"
         )
     );
     assert!(

@@ -11,7 +11,7 @@ use indicatif::ProgressBar;
 use senescope_hal::SystemClock;
 
 use super::{
-    Blame, Exit, Failure,
+    Blame, Exit, Failure, SettingsArgs,
     installed::{SHIPPED, ensemble_dir},
     output::{self, unwritable},
 };
@@ -19,7 +19,7 @@ use crate::{
     evaluate::{
         EvaluateError, Figure, Material, Options, Report, evaluate, page, read_learning_curve,
     },
-    stages::infer::{EngineOptions, Ensemble, check_golden},
+    stages::infer::{Ensemble, check_golden},
     tiles_folder::TileFolderError,
 };
 
@@ -59,6 +59,8 @@ pub(crate) struct EvaluateArgs {
     /// Seed of the resamples
     #[arg(long, value_name = "S", default_value_t = 1)]
     seed: u64,
+    #[command(flatten)]
+    settings: SettingsArgs,
 }
 
 fn named(text: &str) -> Result<(String, PathBuf), String> {
@@ -76,11 +78,8 @@ pub(crate) fn run(arguments: &EvaluateArgs) -> Result<Exit, Failure> {
         .as_deref()
         .map(read_learning_curve)
         .transpose()?;
-    let ensemble = Ensemble::load(
-        &ensemble_dir(&arguments.ensemble),
-        &EngineOptions::default(),
-        &SystemClock,
-    )?;
+    let options = arguments.settings.load()?.engine.options();
+    let ensemble = Ensemble::load(&ensemble_dir(&arguments.ensemble), &options, &SystemClock)?;
     let unlike = arguments
         .unlike
         .iter()

@@ -12,8 +12,9 @@ const FIELDS: &str = "SENESCOPE";
 
 /// Starts it. Called once.
 pub(super) fn start() {
-    let filter =
-        EnvFilter::try_from_env("SENESCOPE_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
+    // ONNX Runtime tells of each allocation as information.
+    let filter = EnvFilter::try_from_env("SENESCOPE_LOG")
+        .unwrap_or_else(|_| EnvFilter::new("info,ort=warn"));
     if let Some(journal) = journal() {
         tracing_subscriber::registry()
             .with(filter)

@@ -13,7 +13,7 @@ use crate::{
     pipeline::Refused,
     security::{Security, SecurityError, SecurityErrorKind},
     stages::{
-        infer::{EngineOptions, Ensemble, EnsembleError, check_golden},
+        infer::{Ensemble, EnsembleError, Outcome, Trial, check_golden},
         publish::{Outbox, PublishConfig, PublishError, PublishErrorKind, Publisher},
         record::RecordError,
     },
@@ -157,12 +157,32 @@ async fn take_signals(stop: Stop, lifecycle: Lifecycle) {
 
 /// Loads an ensemble and runs some of its golden vectors.
 pub(crate) fn load_ensemble(settings: &Settings, clock: &dyn Clock) -> Result<Ensemble, Failure> {
-    let options = EngineOptions {
-        transform: settings.engine.transform,
-    };
+    let options = settings.engine.options();
     let ensemble = Ensemble::load(&ensemble_dir(&settings.ensemble.dir), &options, clock)?;
+    for trial in ensemble.trials() {
+        tell(trial);
+    }
     check_golden(&ensemble, GOLDEN_TILES)?;
+    tracing::info!(engine = %ensemble.engine(), "the networks are built");
     Ok(ensemble)
+}
+
+/// What became of a library that `engine.kind = "auto"` has tried.
+fn tell(trial: &Trial) {
+    let ms = |ns: u64| ns as f64 / 1e6;
+    let kind = trial.kind;
+    match &trial.outcome {
+        Outcome::Chosen { tile_ns } => {
+            tracing::info!(%kind, tile_ms = ms(*tile_ns), "the fastest engine");
+        }
+        Outcome::Slower { tile_ns } => {
+            tracing::info!(%kind, tile_ms = ms(*tile_ns), "a slower engine");
+        }
+        Outcome::Unusable { reason } if trial.named => {
+            tracing::warn!(%kind, "an engine that is configured is not used: {reason}");
+        }
+        Outcome::Unusable { reason } => tracing::info!(%kind, "an engine is not used: {reason}"),
+    }
 }
 
 /// Where to publish, and the files that say who may connect.
@@ -242,6 +262,7 @@ impl From<EnsembleError> for Failure {
             EnsembleError::Missing { .. } => Exit::NoInput,
             EnsembleError::Read { .. } => Exit::Io,
             EnsembleError::Golden { .. } => Exit::Negative,
+            EnsembleError::Engine { .. } => Exit::Config,
             _ => Exit::Data,
         };
         Self::new(exit, error)

@@ -108,6 +108,7 @@ pub(crate) fn run(arguments: &TrainArgs) -> Result<Exit, Failure> {
         simulated: arguments.simulated,
         engine: EngineOptions {
             transform: configured.engine.transform,
+            ..EngineOptions::default()
         },
     };
     let bars = Mutex::new(ProgressBar::hidden());

@@ -74,5 +74,16 @@ pub(crate) const WORDS: &[(&str, &[&str], &str)] = &[
     ("record.frames", &["all", "events"], ""),
     ("record.on_failure", &["continue", "stop"], ""),
     ("sim.speed", &["max"], " or a number"),
+    (
+        "engine.kind",
+        &["auto", "tract", "onnxruntime", "openvino"],
+        "",
+    ),
+    ("engine.precision", &["f32", "bf16"], ""),
+    (
+        "engine.onnxruntime.provider",
+        &["cpu", "cuda", "tensorrt"],
+        "",
+    ),
     ("engine.transform", &["auto", "plain", "nhwc"], ""),
 ];

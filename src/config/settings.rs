@@ -14,8 +14,14 @@ use senescope_hal::{
 use serde::{Deserialize, Serialize};
 
 use super::{Control, Http};
-use crate::stages::{
-    infer::TransformChoice, quality::QualityConfig, record::Record, segment::SegmentConfig,
+use crate::{
+    domain::Precision,
+    stages::{
+        infer::{EngineKind, EngineOptions, OnnxRuntimeOptions, OpenVinoOptions, TransformChoice},
+        quality::QualityConfig,
+        record::Record,
+        segment::SegmentConfig,
+    },
 };
 
 /// Everything that can be set.
@@ -266,10 +272,40 @@ impl Default for EnsembleSettings {
 pub struct Engine {
     /// Worker threads; 0 takes one a core.
     pub threads: u32,
-    /// The form in which networks are computed.
+    /// The library that computes the networks.
+    pub kind: EngineKind,
+    /// Its arithmetic; only OpenVINO has a choice.
+    pub precision: Precision,
+    /// The form in which the embedded library computes networks.
     pub transform: TransformChoice,
+    /// ONNX Runtime.
+    pub onnxruntime: OnnxRuntimeOptions,
+    /// OpenVINO.
+    pub openvino: OpenVinoOptions,
     /// Each so many-th cell of a frame cannot be classified, to see what is made of it; 0 for none.
     pub fail_every: u32,
+}
+
+impl Engine {
+    /// Worker threads.
+    pub fn workers(&self) -> usize {
+        match self.threads {
+            0 => std::thread::available_parallelism().map_or(1, usize::from),
+            threads => threads as usize,
+        }
+    }
+
+    /// How the networks of an ensemble are built.
+    pub fn options(&self) -> EngineOptions {
+        EngineOptions {
+            kind: self.kind,
+            precision: self.precision,
+            transform: self.transform,
+            onnxruntime: self.onnxruntime.clone(),
+            openvino: self.openvino.clone(),
+            threads: self.workers(),
+        }
+    }
 }
 
 /// Where results are published. Endpoints are ZeroMQ's.

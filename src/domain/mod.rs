@@ -1,6 +1,7 @@
 //! Plain values without I/O: what the stages hand to each other.
 
 mod cell;
+mod engine;
 mod heatmap;
 mod rect;
 mod stamps;
@@ -8,6 +9,7 @@ mod tile;
 mod verdict;
 
 pub use cell::{Cell, CellFlags};
+pub use engine::{EngineId, Precision};
 pub use heatmap::{Heatmap, HeatmapSource};
 pub use rect::Rect;
 pub use stamps::{Latency, Stamps};

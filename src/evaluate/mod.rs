@@ -36,10 +36,7 @@ pub use report::{
 };
 pub use structures::Placement;
 
-use crate::{
-    stages::infer::{ENGINE, Ensemble},
-    tiles_folder::TileFolder,
-};
+use crate::{stages::infer::Ensemble, tiles_folder::TileFolder};
 use sample::{Dishes, Sample, Tested};
 
 /// How to judge.
@@ -165,7 +162,7 @@ pub fn evaluate(
         training_dishes: manifest.training.dishes,
         trained_on_these_tiles: manifest.training.tiles_sha256 == tiles_sha256,
         program: concat!("senescope ", env!("CARGO_PKG_VERSION")).to_owned(),
-        engine: ENGINE.to_owned(),
+        engine: ensemble.engine().to_string(),
         tiles_sha256,
         tiles: tested.len(),
         tiles_left_out: folder.rows().len() - tested.len(),

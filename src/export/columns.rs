@@ -280,6 +280,12 @@ fn origin() -> Vec<Column> {
         Column::new("config", Text, "SHA-256 of the effective settings", |row| {
             text(row.frame.config(row.run))
         }),
+        Column::new(
+            "engine",
+            Text,
+            "what computed the networks: library, version and arithmetic",
+            |row| text(&row.label.label.engine),
+        ),
     ];
     // Their names are those of the stream; a stage that a label does not tell of is null.
     columns.extend(Latency::default().by_stage().map(|(stage, _)| {

@@ -97,6 +97,7 @@ pub(crate) fn classify(
             inferred,
             ..job.stamps
         },
+        engine: ensemble.engine_name(),
         settings: Arc::clone(settings),
         source: job.source.clone(),
     }

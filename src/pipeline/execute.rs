@@ -14,7 +14,7 @@ use crate::{
     control::{Lifecycle, machine::Event},
     recording::Context,
     stages::{
-        infer::{ENGINE, Ensemble, EnsembleError},
+        infer::{Ensemble, EnsembleError},
         publish::{CLASSES, MessageError, Outbox, RunEnd, RunIdentity, RunStart, Stat},
         record::{OnFailure, Plan, Prepared, RecordError, Recorder, Watch},
     },
@@ -121,7 +121,7 @@ impl Execution<'_> {
             outbox: self.outbox.clone(),
             pixel_size_um: scan.pixel_size_um,
         };
-        let workers = (0..super::threads(&self.settings))
+        let workers = (0..self.settings.engine.workers())
             .map(|_| self.ensemble.worker())
             .collect::<Result<_, _>>()?;
         let run = self.session.arm()?;
@@ -305,7 +305,7 @@ pub fn context(ensemble: &Ensemble, settings: &Effective) -> Context {
         model: ensemble.digest().to_owned(),
         config: settings.digest().to_owned(),
         software: env!("CARGO_PKG_VERSION").to_owned(),
-        engine: ENGINE.to_owned(),
+        engine: ensemble.engine().to_string(),
         machine: machine::name(),
     }
 }

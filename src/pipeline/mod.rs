@@ -35,7 +35,7 @@ use crossbeam_channel::bounded;
 use senescope_hal::{Clock, ErrorKind, Pacing, RunSummary, ScanActual, Session};
 
 use crate::{
-    config::{Effective, Settings},
+    config::Effective,
     control::{
         Lifecycle, Stop,
         machine::{Event, Fault},
@@ -276,14 +276,6 @@ impl<F: FnMut()> Drop for Closing<F> {
         if thread::panicking() {
             (self.0)();
         }
-    }
-}
-
-/// Worker threads: as set, or one a core.
-pub fn threads(settings: &Settings) -> usize {
-    match settings.engine.threads {
-        0 => thread::available_parallelism().map_or(1, usize::from),
-        given => given as usize,
     }
 }
 

@@ -57,6 +57,7 @@ impl PublishSink {
 pub fn label_message(classified: &Classified, pixel_size_um: f64) -> LabelMessage {
     LabelMessage {
         source: classified.source.as_deref().cloned(),
+        engine: classified.engine.to_string(),
         ..LabelMessage::new(
             &classified.cell,
             &classified.verdict,

@@ -6,9 +6,10 @@ use senescope_hal::Clock;
 use serde::Serialize;
 
 use super::{
-    EngineOptions, Ensemble, EnsembleError, GoldenDeviation, NetworkSpec, Transform,
-    choose::Timing, golden::deviations,
+    EngineOptions, Ensemble, EnsembleError, GoldenDeviation, NetworkSpec, Timing, Transform, Trial,
+    golden::{Deviation, reproduce},
 };
+use crate::domain::EngineId;
 
 /// A checked ensemble. That it exists says that digests, shapes and the manifest are right.
 #[derive(Clone, Debug, Serialize)]
@@ -25,8 +26,16 @@ pub struct CheckReport {
     pub channels: Vec<String>,
     /// Channels, rows and columns of a tile.
     pub tile: [usize; 3],
+    /// What computed the networks.
+    pub engine: EngineId,
+    /// What became of each library when the engine is `auto`.
+    pub trials: Vec<Trial>,
     /// The members.
     pub members: Vec<MemberReport>,
+    /// How far the mean probability of senescence of all members is from the golden one.
+    pub probability: Deviation,
+    /// The ensemble reproduces its golden vectors, as is required of the engine's precision.
+    pub right: bool,
     /// Golden tiles that were run.
     pub golden_tiles: usize,
     /// There is a reference of the training set.
@@ -44,8 +53,8 @@ pub struct MemberReport {
     pub sha256: String,
     /// Features, rows and columns of the last map; `None` when it is for labels only.
     pub features: Option<[usize; 3]>,
-    /// The form in which it is computed.
-    pub transform: Transform,
+    /// The form in which the embedded library computes it; `None` when another library does.
+    pub transform: Option<Transform>,
     /// How the forms compare; `None` when the form was given.
     pub timing: Option<Timing>,
     /// How far it is from its golden vectors.
@@ -53,11 +62,9 @@ pub struct MemberReport {
 }
 
 impl CheckReport {
-    /// Every member reproduces its golden vectors.
+    /// The ensemble reproduces its golden vectors.
     pub fn passed(&self) -> bool {
-        self.members
-            .iter()
-            .all(|member| member.golden.within_tolerance())
+        self.right
     }
 }
 
@@ -72,7 +79,8 @@ pub fn check(
     clock: &dyn Clock,
 ) -> Result<CheckReport, EnsembleError> {
     let ensemble = Ensemble::load(folder, options, clock)?;
-    let golden = deviations(&ensemble, usize::MAX)?;
+    let golden = reproduce(&ensemble, usize::MAX)?;
+    let right = golden.judge().is_ok();
     let manifest = ensemble.manifest();
     let spec = NetworkSpec {
         channels: manifest.channels.len(),
@@ -82,7 +90,7 @@ pub fn check(
     let members = ensemble
         .members()
         .iter()
-        .zip(golden)
+        .zip(golden.members)
         .map(|(member, golden)| MemberReport {
             name: member.entry().name.clone(),
             file: member.entry().file.clone(),
@@ -100,7 +108,11 @@ pub fn check(
         classes: manifest.classes.clone(),
         channels: manifest.channels.iter().map(ToString::to_string).collect(),
         tile: spec.tile(),
+        engine: ensemble.engine().clone(),
+        trials: ensemble.trials().to_vec(),
         members,
+        probability: golden.probability,
+        right,
         golden_tiles: ensemble.golden_tiles().dim().0,
         ood: manifest.ood.is_some(),
     })

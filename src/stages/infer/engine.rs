@@ -1,35 +1,89 @@
-//! The inference library, tract, behind [`Engine`] and [`Plan`]. No other file names it.
+//! The inference libraries, one file each, behind [`Engine`] and [`Plan`](super::Plan).
 //!
-//! An ONNX file is screened before the library interprets it (operators, initialisers, names), its
-//! intermediate arrays are bounded before any is computed, and whatever the library still panics about
-//! is contained and told as an error. The batch is 1 and concrete: a symbolic batch is twenty times
-//! slower, and a fixed one makes a result independent of what else is classified.
+//! tract is built in: it is the reference, and what is found when nothing else is. ONNX Runtime and OpenVINO are
+//! faster; they are shared libraries that are loaded when they are asked for, so that the program needs neither to be
+//! built nor to run. Whichever computes a network, its file is screened first by the same rules
+//! ([`tract::Network`]), and it has to reproduce the golden vectors.
 
 use std::{
+    fmt,
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::Arc,
+    path::{Path, PathBuf},
 };
 
-use ndarray::{ArrayD, ArrayView3, Ix3};
-use tract_onnx::{pb, prelude::*, tract_core::transform::get_transform};
+use serde::{Deserialize, Serialize};
 
-use super::{Engine, EngineError, MemberOutput, NetworkSpec, Plan, Transform};
-use crate::sentence::printable;
-use screen::{bound, check_input, screen, select_outputs};
+use super::{Engine, NetworkSpec, Transform};
+use crate::{
+    domain::{EngineId, Precision},
+    sentence::printable,
+};
 
-pub(crate) mod graft;
-mod screen;
+mod arrays;
+mod onnxruntime;
+mod openvino;
+pub(crate) mod tract;
+
+pub(super) use onnxruntime::OnnxRuntime;
+pub use onnxruntime::Provider;
+pub(super) use openvino::OpenVino;
 
 /// Most characters of a sentence: operators and names are repeated in it, and the library's can be of any length.
 const REASON: usize = 500;
-/// Name of the inference library, for reports.
-pub const ENGINE: &str = "tract";
+/// Largest library that is loaded, in bytes.
+const LIBRARY_LIMIT: u64 = 2 << 30;
 
-const LOGITS: &str = "logits";
-const FEATURES: &str = "features";
-const CAM_WEIGHTS: &str = "cam_weights";
+pub(super) const LOGITS: &str = "logits";
+pub(super) const FEATURES: &str = "features";
+pub(super) const CAM_WEIGHTS: &str = "cam_weights";
 
-/// Reads an ONNX file as each member's of an ensemble is read, and builds it in the form `transform`.
+/// Which inference library is wanted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum EngineKind {
+    /// The fastest of those that are present and reproduce the golden vectors, measured at the start.
+    Auto,
+    /// The one that is built in.
+    #[default]
+    Tract,
+    /// ONNX Runtime, a shared library.
+    OnnxRuntime,
+    /// OpenVINO, a shared library.
+    OpenVino,
+}
+
+impl EngineKind {
+    /// The name that the configuration has for it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::Tract => "tract",
+            Self::OnnxRuntime => "onnxruntime",
+            Self::OpenVino => "openvino",
+        }
+    }
+}
+
+impl fmt::Display for EngineKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// A shared library that computes networks, loaded.
+pub(super) trait Library {
+    /// What it is.
+    fn id(&self) -> EngineId;
+
+    /// Builds the network of an ONNX file that was screened as `network`.
+    ///
+    /// # Errors
+    /// A sentence (without the file's name) when the library cannot.
+    fn build(&self, bytes: Vec<u8>, network: &tract::Network) -> Result<Box<dyn Engine>, String>;
+}
+
+/// Reads an ONNX file as each member's of an ensemble is read, and builds it in the form `transform` of the library
+/// that is built in.
 ///
 /// # Errors
 /// A sentence (without the file's name) when it is not ONNX, has operators that are not allowed, takes or gives
@@ -39,262 +93,51 @@ pub fn read_network(
     spec: NetworkSpec,
     transform: Transform,
 ) -> Result<Box<dyn Engine>, String> {
-    Ok(Box::new(Network::read(bytes, spec)?.build(transform)?))
+    Ok(Box::new(
+        tract::Network::read(bytes, spec)?.build(transform)?,
+    ))
 }
 
-/// An ONNX file that was screened and bounded, ready to be built in any [`Transform`].
-pub(super) struct Network {
-    model: TypedModel,
-    spec: NetworkSpec,
-    features: Option<[usize; 3]>,
-}
-
-impl Network {
-    /// Reads an ONNX file.
-    ///
-    /// # Errors
-    /// A sentence (without the file's name) when it is not ONNX, has operators that are not allowed, or
-    /// takes or gives something else than `spec` says.
-    pub(super) fn read(bytes: &[u8], spec: NetworkSpec) -> Result<Self, String> {
-        told(|| Self::interpret(&decode(bytes)?, spec))
-    }
-
-    fn interpret(file: &pb::ModelProto, spec: NetworkSpec) -> Result<Self, String> {
-        let graph = file
-            .graph
-            .as_ref()
-            .ok_or("is an ONNX file without a graph; export the network again")?;
-        screen(graph)?;
-        check_input(graph, spec)?;
-        let unusable = |error: TractError| {
-            format!("cannot be interpreted ({error:#}); export it again as the model card says")
-        };
-        // What the file says of shapes inside the graph is not trusted; the library finds them.
-        let model = onnx()
-            .with_ignore_output_shapes(true)
-            .with_ignore_value_info(true)
-            .model_for_proto_model(file)
-            .map_err(unusable)?;
-        let wanted = select_outputs(graph, spec)?;
-        let outlets = model.output_outlets().map_err(unusable)?.to_vec();
-        let outlets: Vec<_> = wanted.iter().map(|index| outlets[*index]).collect();
-        let mut model = model
-            .with_output_outlets(&outlets)
-            .and_then(|model| {
-                let [c, h, w] = spec.tile();
-                model.with_input_fact(0, f32::fact([1, c, h, w]).into())
-            })
-            .map_err(unusable)?;
-        model.analyse(false).map_err(unusable)?;
-        let mut all = 0;
-        for node in model.nodes() {
-            for output in &node.outputs {
-                let shape = output.fact.shape.as_concrete_finite().map_err(unusable)?;
-                bound(&mut all, &node.name, shape.as_deref())?;
-            }
-        }
-        let model = model.into_typed().map_err(unusable)?;
-        bound_all(&model)?;
-        let features = check_outputs(&model, spec)?;
-        Ok(Self {
-            model,
-            spec,
-            features,
-        })
-    }
-
-    /// Builds the network in the form `transform`.
-    ///
-    /// # Errors
-    /// A sentence when the library cannot.
-    pub(super) fn build(&self, transform: Transform) -> Result<TractEngine, String> {
-        let build = || {
-            let mut model = self.model.clone();
-            if transform == Transform::Nhwc {
-                get_transform("conv_nhwc")?
-                    .ok_or_else(|| TractError::msg("the library has no such transform"))?
-                    .transform(&mut model)?;
-            }
-            let model = model.into_optimized()?;
-            // A convolution may have got an array of its own, for the margin around its input.
-            bound_all(&model).map_err(TractError::msg)?;
-            model.into_runnable()
-        };
-        let plan = told(|| {
-            build().map_err(|error: TractError| {
-                format!("cannot be built in the form {transform} ({error:#})")
-            })
-        })?;
-        Ok(TractEngine {
-            plan,
-            spec: self.spec,
-            features: self.features,
-        })
-    }
-}
-
-/// A network in its optimised form.
-pub(super) struct TractEngine {
-    plan: Arc<TypedRunnableModel>,
-    spec: NetworkSpec,
-    features: Option<[usize; 3]>,
-}
-
-impl Engine for TractEngine {
-    fn plan(&self) -> Result<Box<dyn Plan>, EngineError> {
-        Ok(Box::new(TractPlan {
-            state: self.plan.spawn().map_err(failed)?,
-            spec: self.spec,
-        }))
-    }
-
-    fn features(&self) -> Option<[usize; 3]> {
-        self.features
-    }
-}
-
-struct TractPlan {
-    state: TypedSimpleState,
-    spec: NetworkSpec,
-}
-
-impl Plan for TractPlan {
-    fn run(&mut self, tile: ArrayView3<'_, f32>) -> Result<MemberOutput, EngineError> {
-        let expected = self.spec.tile();
-        if tile.shape() != expected {
-            let (channels, rows, columns) = tile.dim();
-            return Err(EngineError::Shape {
-                found: [channels, rows, columns],
-                expected,
-            });
-        }
-        if tile.iter().any(|value| !value.is_finite()) {
-            return Err(EngineError::NotFinite { what: "the tile" });
-        }
-        let [c, h, w] = expected;
-        let input: Vec<f32> = tile.iter().copied().collect();
-        let input = Tensor::from_shape(&[1, c, h, w], &input).map_err(failed)?;
-        let state = &mut self.state;
-        let outputs = contained(|| state.run(tvec!(input.into_tvalue())))
-            .map_err(EngineError::Library)
-            .and_then(|result| result.map_err(failed));
-        if outputs.is_err() {
-            // What a failed run leaves behind is not defined.
-            self.state = self.state.plan().clone().spawn().map_err(failed)?;
-        }
-        outputs.and_then(|outputs| answer(&outputs))
-    }
-}
-
-fn decode(bytes: &[u8]) -> Result<pb::ModelProto, String> {
-    onnx()
-        .proto_model_for_read(&mut &*bytes)
-        .map_err(|error| format!("is not a whole ONNX file ({error}); copy the ensemble again"))
-}
-
-/// The outputs in the order of [`select_outputs`].
-fn answer(outputs: &[TValue]) -> Result<MemberOutput, EngineError> {
-    let array = |index: usize, what: &'static str| -> Result<Option<ArrayD<f32>>, EngineError> {
-        let Some(value) = outputs.get(index) else {
-            return Ok(None);
-        };
-        let view = value.to_plain_array_view::<f32>().map_err(failed)?;
-        if view.iter().any(|value| !value.is_finite()) {
-            return Err(EngineError::NotFinite { what });
-        }
-        Ok(Some(view.to_owned()))
-    };
-    let shape = |error: ndarray::ShapeError| EngineError::Library(error.to_string());
-    let logits = array(0, LOGITS)?.ok_or_else(|| EngineError::Library("no logits".into()))?;
-    let logits = logits
-        .iter()
-        .copied()
-        .collect::<Vec<_>>()
-        .try_into()
-        .map_err(|_| EngineError::Library("logits are not two numbers".into()))?;
-    let features = array(1, FEATURES)?
-        .map(|array| {
-            array
-                .remove_axis(ndarray::Axis(0))
-                .into_dimensionality::<Ix3>()
-        })
-        .transpose()
-        .map_err(shape)?;
-    let cam_weights = array(2, CAM_WEIGHTS)?
-        .map(|array| array.remove_axis(ndarray::Axis(0)).into_dimensionality())
-        .transpose()
-        .map_err(shape)?;
-    Ok(MemberOutput {
-        logits,
-        features,
-        cam_weights,
-    })
-}
-
-/// Runs what may panic inside the library, and may say whatever is in the file.
+/// Runs what may panic inside a library, and may say whatever is in the file.
 fn told<T>(work: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
     contained(work)
         .flatten()
         .map_err(|reason| printable(&reason, REASON))
 }
 
-/// Runs what may panic inside the library.
+/// Runs what may panic inside a library.
 fn contained<T>(work: impl FnOnce() -> T) -> Result<T, String> {
     catch_unwind(AssertUnwindSafe(work))
         .map_err(|_| "made the inference library stop with a defect of its own".to_owned())
 }
 
-fn failed(error: TractError) -> EngineError {
-    EngineError::Library(printable(&format!("{error:#}"), REASON))
+/// Refuses a file that does not even contain the name of a function that the library must have: what loads libraries
+/// says less clearly what is wrong.
+fn contains(library: &Path, function: &str) -> Result<(), String> {
+    let unreadable =
+        |error: std::io::Error| format!("{} cannot be read ({error})", library.display());
+    let length = library.metadata().map_err(unreadable)?.len();
+    if length > LIBRARY_LIMIT {
+        return Err(format!("{} is too large for a library", library.display()));
+    }
+    let bytes = std::fs::read(library).map_err(unreadable)?;
+    let found = bytes
+        .windows(function.len())
+        .any(|window| window == function.as_bytes());
+    match found {
+        true => Ok(()),
+        false => Err(format!(
+            "{} is another file: it has no function {function}",
+            library.display()
+        )),
+    }
 }
 
-/// Bounds every array that the library computes, as far as its shape is known.
-fn bound_all(model: &TypedModel) -> Result<(), String> {
-    let mut all = 0;
-    let mut outputs = model
-        .nodes()
-        .iter()
-        .flat_map(|node| node.outputs.iter().map(move |output| (node, output)));
-    outputs
-        .try_for_each(|(node, output)| bound(&mut all, &node.name, output.fact.shape.as_concrete()))
+/// The version in the name of a library's file, for those that do not say it: `libx.so.1.2.3` → `1.2.3`. A name
+/// without one may be a link to one that has it.
+fn version_of(library: &Path) -> Option<String> {
+    let whole: PathBuf = library.canonicalize().ok()?;
+    let name = whole.file_name()?.to_str()?;
+    let (_, version) = name.split_once(".so.")?;
+    Some(version.to_owned())
 }
-
-/// Shapes of the outputs; gives that of the features.
-fn check_outputs(model: &TypedModel, spec: NetworkSpec) -> Result<Option<[usize; 3]>, String> {
-    let shape = |index: usize, name: &str| -> Result<Vec<usize>, String> {
-        let fact = model
-            .output_fact(index)
-            .map_err(|error| format!("has no usable output `{name}` ({error})"))?;
-        match fact.shape.as_concrete() {
-            Some(shape) if fact.datum_type == f32::datum_type() => Ok(shape.to_vec()),
-            _ => Err(format!(
-                "gives `{name}` as {fact:?}; float32 of a fixed shape is expected"
-            )),
-        }
-    };
-    let logits = shape(0, LOGITS)?;
-    if logits != [1, 2] {
-        return Err(format!(
-            "gives `logits` of shape {logits:?}; [1, 2] is expected, one for each class"
-        ));
-    }
-    if !spec.cam {
-        return Ok(None);
-    }
-    let features = shape(1, FEATURES)?;
-    let (&[1, c, h, w], false) = (features.as_slice(), features.contains(&0)) else {
-        return Err(format!(
-            "gives `features` of shape {features:?}; [1, features, rows, columns] is expected"
-        ));
-    };
-    let cam_weights = shape(2, CAM_WEIGHTS)?;
-    if cam_weights != [1, 2, c] {
-        return Err(format!(
-            "gives `cam_weights` of shape {cam_weights:?}; [1, 2, {c}] is expected"
-        ));
-    }
-    Ok(Some([c, h, w]))
-}
-
-#[cfg(test)]
-mod tests;

@@ -1,26 +1,29 @@
 //! An ensemble in memory.
 
-use std::{fmt, path::Path};
+use std::{fmt, path::Path, sync::Arc};
 
 use ndarray::{ArrayView3, ArrayView4};
 use senescope_hal::Clock;
 
 use super::{
     DenseHead, Engine, EngineOptions, EnsembleError, MANIFEST_LIMIT, Manifest, MemberEntry,
-    MemberOutput, NetworkSpec, Plan, Timing, Transform, TransformChoice,
-    choose::measure,
-    engine::{Network, graft::graft},
+    MemberOutput, Plan, Timing, Transform, Trial,
+    engine::tract::graft::graft,
     file::{read_bounded, read_verified},
     golden::Golden,
     ood::OodReference,
+    select::{Selected, select},
     statistics::{Statistics, describe},
 };
-use crate::digest::sha256_hex;
+use crate::{digest::sha256_hex, domain::EngineId};
 
 /// A loaded ensemble. Shared by threads.
 pub struct Ensemble {
     manifest: Manifest,
     digest: String,
+    engine: EngineId,
+    engine_name: Arc<str>,
+    trials: Vec<Trial>,
     members: Vec<Member>,
     ood: Option<OodReference>,
     golden: Golden,
@@ -28,10 +31,9 @@ pub struct Ensemble {
 
 /// One loaded network.
 pub struct Member {
-    entry: MemberEntry,
-    engine: Box<dyn Engine>,
-    transform: Transform,
-    timing: Option<Timing>,
+    pub(super) entry: MemberEntry,
+    pub(super) engine: Box<dyn Engine>,
+    pub(super) form: Option<(Transform, Option<Timing>)>,
 }
 
 impl Member {
@@ -40,14 +42,14 @@ impl Member {
         &self.entry
     }
 
-    /// The form in which it is computed.
-    pub fn transform(&self) -> Transform {
-        self.transform
+    /// The form in which the embedded library computes it; `None` when another library does.
+    pub fn transform(&self) -> Option<Transform> {
+        self.form.map(|(transform, _)| transform)
     }
 
-    /// What the choice of the form was measured by; `None` when the form was given.
+    /// What the choice of the form was measured by; `None` when there was none to make.
     pub fn timing(&self) -> Option<Timing> {
-        self.timing
+        self.form.and_then(|(_, timing)| timing)
     }
 
     /// Features, rows and columns of its last map; `None` when it is used for labels only.
@@ -79,50 +81,6 @@ impl Member {
             .and_then(|shape| graft(&bytes, head, shape))
             .map_err(|reason| EnsembleError::Member { path, reason })
     }
-
-    fn load(
-        folder: &Path,
-        entry: &MemberEntry,
-        spec: NetworkSpec,
-        options: &EngineOptions,
-        clock: &dyn Clock,
-    ) -> Result<Self, EnsembleError> {
-        let path = folder.join(&entry.file);
-        let bytes = read_verified(&path, &entry.sha256)?;
-        let unusable = |reason| EnsembleError::Member {
-            path: path.clone(),
-            reason,
-        };
-        let network = Network::read(&bytes, spec).map_err(unusable)?;
-        let build = |transform| network.build(transform).map_err(unusable);
-        let (engine, transform, timing) = match options.transform {
-            TransformChoice::Plain => (build(Transform::Plain)?, Transform::Plain, None),
-            TransformChoice::Nhwc => (build(Transform::Nhwc)?, Transform::Nhwc, None),
-            TransformChoice::Auto => {
-                let (plain, nhwc) = (build(Transform::Plain)?, build(Transform::Nhwc)?);
-                let timing = plain
-                    .plan()
-                    .and_then(|plain| Ok((plain, nhwc.plan()?)))
-                    .and_then(|(mut plain, mut nhwc)| measure(&mut *plain, &mut *nhwc, spec, clock))
-                    .map_err(|source| EnsembleError::Run {
-                        member: entry.name.clone(),
-                        source,
-                    })?;
-                let transform = timing.choice();
-                let engine = match transform {
-                    Transform::Plain => plain,
-                    Transform::Nhwc => nhwc,
-                };
-                (engine, transform, Some(timing))
-            }
-        };
-        Ok(Self {
-            entry: entry.clone(),
-            engine: Box::new(engine),
-            transform,
-            timing,
-        })
-    }
 }
 
 impl Ensemble {
@@ -139,18 +97,6 @@ impl Ensemble {
         let path = folder.join("manifest.json");
         let bytes = read_bounded(&path, MANIFEST_LIMIT)?;
         let manifest = Manifest::parse(&bytes, &path)?;
-        let members = manifest
-            .members
-            .iter()
-            .map(|entry| {
-                let spec = NetworkSpec {
-                    channels: manifest.channels.len(),
-                    pixels: manifest.tile.pixels,
-                    cam: entry.cam,
-                };
-                Member::load(folder, entry, spec, options, clock)
-            })
-            .collect::<Result<Vec<_>, _>>()?;
         let ood = manifest
             .ood
             .as_ref()
@@ -160,16 +106,18 @@ impl Ensemble {
                 OodReference::read(bytes, &path, manifest.channels.len(), entry.limit)
             })
             .transpose()?;
-        let golden_path = folder.join(&manifest.golden.file);
-        let golden = Golden::read(
-            read_verified(&golden_path, &manifest.golden.sha256)?,
-            &golden_path,
-            &manifest,
-            &members,
-        )?;
+        let Selected {
+            engine,
+            members,
+            golden,
+            trials,
+        } = select(folder, &manifest, options, clock)?;
         Ok(Self {
             digest: sha256_hex(&bytes),
             manifest,
+            engine_name: engine.to_string().into(),
+            engine,
+            trials,
             members,
             ood,
             golden,
@@ -187,6 +135,21 @@ impl Ensemble {
         &self.digest
     }
 
+    /// What computes the networks.
+    pub fn engine(&self) -> &EngineId {
+        &self.engine
+    }
+
+    /// [`engine`](Self::engine) in words, for many labels.
+    pub fn engine_name(&self) -> Arc<str> {
+        Arc::clone(&self.engine_name)
+    }
+
+    /// What `engine.kind = "auto"` made of each library; empty when the library was given.
+    pub fn trials(&self) -> &[Trial] {
+        &self.trials
+    }
+
     /// The networks in the manifest's order.
     pub fn members(&self) -> &[Member] {
         &self.members
@@ -197,15 +160,7 @@ impl Ensemble {
     /// # Errors
     /// When the inference library cannot make one.
     pub fn worker(&self) -> Result<Worker, EnsembleError> {
-        let plans = self
-            .members
-            .iter()
-            .map(|member| {
-                let plan = member.plan()?;
-                Ok::<_, EnsembleError>((member.entry.name.clone(), plan))
-            })
-            .collect::<Result<_, _>>()?;
-        Ok(Worker { plans })
+        Worker::new(&self.members)
     }
 
     /// Distance of a tile from the training set in units of the manifest's limit; `None` when the ensemble
@@ -245,6 +200,19 @@ pub struct Worker {
 }
 
 impl Worker {
+    pub(super) fn new(members: &[Member]) -> Result<Self, EnsembleError> {
+        let plans = members
+            .iter()
+            .map(|member| Ok((member.entry.name.clone(), member.plan()?)))
+            .collect::<Result<_, EnsembleError>>()?;
+        Ok(Self { plans })
+    }
+
+    /// The members' names in the manifest's order.
+    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+        self.plans.iter().map(|(name, _)| name.as_str())
+    }
+
     /// What each member says of a tile of channels × rows × columns, in the manifest's order.
     ///
     /// # Errors

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use thiserror::Error;
 
+use super::EngineKind;
+
 /// Why an ensemble was not loaded.
 #[derive(Debug, Error)]
 #[non_exhaustive]
@@ -106,6 +108,17 @@ pub enum EnsembleError {
         deviation: f64,
         /// What is allowed.
         tolerance: f64,
+    },
+    /// The inference library that is configured cannot be used.
+    #[error(
+        "the engine {engine} cannot be used: {reason}. `engine.kind = \"auto\"` takes what there is, and \"tract\" \
+         is built in"
+    )]
+    Engine {
+        /// The library.
+        engine: EngineKind,
+        /// What is wrong with it.
+        reason: String,
     },
     /// A member was asked for that the ensemble does not have.
     #[error("the ensemble has no member at index {member}")]

@@ -10,11 +10,17 @@ use std::path::Path;
 use ndarray::{Array2, Array3, Array4, ArrayView, ArrayView4, Dimension, Ix4};
 use serde::Serialize;
 
-use super::{Ensemble, EnsembleError, Manifest, Member, MemberOutput, npz::Npz, statistics};
-use crate::stages::explain::grad_cam;
+use super::{
+    Ensemble, EnsembleError, Manifest, Member, MemberOutput, Worker, npz::Npz, statistics,
+};
+use crate::{domain::Precision, stages::explain::grad_cam};
 
-/// What is allowed: for logits as they are, for weights and maps in units of their greatest magnitude.
+/// What is allowed of a member in binary32: for logits as they are, for weights and maps in units of their greatest
+/// magnitude.
 pub const TOLERANCE: f64 = 1e-4;
+/// What is allowed of the mean probability of the members in bfloat16. Logits of single members move by up to 1 there,
+/// so that nothing else would be a promise; 0.05 is a tenth of the way from one class to none.
+pub const TOLERANCE_BF16: f64 = 0.05;
 /// What is allowed for the statistics of tiles, which are of order 1.
 const STATISTICS: f64 = 1e-3;
 /// Most golden tiles of an ensemble.
@@ -65,22 +71,69 @@ impl GoldenDeviation {
         .filter_map(|(quantity, deviation)| Some((quantity, deviation?)))
         .try_for_each(|(quantity, deviation)| {
             // Not `>`, so that a NaN is refused.
-            if deviation.value <= TOLERANCE {
-                return Ok(());
-            }
-            Err(EnsembleError::Golden {
-                member: self.member.clone(),
-                tile: deviation.tile,
-                quantity,
-                deviation: deviation.value,
-                tolerance: TOLERANCE,
-            })
+            deviation.judge(&self.member, quantity, TOLERANCE)
         })
     }
 
     /// Every deviation is at most [`TOLERANCE`].
     pub fn within_tolerance(&self) -> bool {
         self.judge().is_ok()
+    }
+}
+
+impl Deviation {
+    fn judge(
+        self,
+        member: &str,
+        quantity: &'static str,
+        tolerance: f64,
+    ) -> Result<(), EnsembleError> {
+        // Not `>`, so that a NaN is refused.
+        if self.value <= tolerance {
+            return Ok(());
+        }
+        Err(EnsembleError::Golden {
+            member: member.to_owned(),
+            tile: self.tile,
+            quantity,
+            deviation: self.value,
+            tolerance,
+        })
+    }
+
+    fn raise(&mut self, tile: usize, value: f64) {
+        // A NaN stays: nothing is greater.
+        if value > self.value || value.is_nan() {
+            *self = Self { tile, value };
+        }
+    }
+}
+
+/// How far an ensemble is from its golden vectors.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Reproduction {
+    /// The arithmetic by which it is judged.
+    pub precision: Precision,
+    /// Of the mean of the members' probabilities of senescence.
+    pub probability: Deviation,
+    /// Of each member.
+    pub members: Vec<GoldenDeviation>,
+}
+
+impl Reproduction {
+    /// Refuses what deviates more than is allowed: in binary32 of each member, in bfloat16 of their mean.
+    ///
+    /// # Errors
+    /// [`EnsembleError::Golden`] with the first deviation that is too large.
+    pub fn judge(&self) -> Result<(), EnsembleError> {
+        match self.precision {
+            Precision::F32 => self.members.iter().try_for_each(GoldenDeviation::judge),
+            Precision::Bf16 => {
+                let all = "all together";
+                self.probability
+                    .judge(all, "the probability", TOLERANCE_BF16)
+            }
+        }
     }
 }
 
@@ -130,6 +183,46 @@ impl Golden {
     pub(super) fn tiles(&self) -> ArrayView4<'_, f32> {
         self.tiles.view()
     }
+
+    /// Lets `worker` run the first `limit` tiles (at least one): how far each member, and all together, are off.
+    pub(super) fn compare(
+        &self,
+        worker: &mut Worker,
+        precision: Precision,
+        senescent: usize,
+        limit: usize,
+    ) -> Result<Reproduction, EnsembleError> {
+        let mut probability = Deviation::default();
+        let mut members: Vec<_> = worker
+            .names()
+            .map(|name| GoldenDeviation {
+                member: name.to_owned(),
+                logits: Deviation::default(),
+                cam_weights: None,
+                map: None,
+            })
+            .collect();
+        for (index, tile) in self.tiles.outer_iter().enumerate().take(limit.max(1)) {
+            let outputs = worker.run(tile)?;
+            for ((expected, output), deviation) in
+                self.members.iter().zip(&outputs).zip(&mut members)
+            {
+                expected.compare(index, output, senescent, deviation);
+            }
+            let expected = self
+                .members
+                .iter()
+                .map(|member| member.logits.row(index).to_vec());
+            let found = outputs.iter().map(|output| output.logits.to_vec());
+            let off = mean_probability(found, senescent) - mean_probability(expected, senescent);
+            probability.raise(index, off.abs());
+        }
+        Ok(Reproduction {
+            precision,
+            probability,
+            members,
+        })
+    }
 }
 
 /// Refuses statistics that this program does not find in the tiles: the limit would mean something else.
@@ -160,32 +253,39 @@ impl Expected {
         senescent: usize,
         deviation: &mut GoldenDeviation,
     ) {
-        let raise = |slot: &mut Deviation, value: f64| {
-            // A NaN stays: nothing is greater.
-            if value > slot.value || value.is_nan() {
-                *slot = Deviation { tile, value };
-            }
-        };
         let logits = ArrayView::from(&output.logits);
         let expected = self.logits.index_axis(ndarray::Axis(0), tile);
-        raise(&mut deviation.logits, greatest_difference(logits, expected));
+        deviation
+            .logits
+            .raise(tile, greatest_difference(logits, expected));
         let (Some((weights, maps)), Some(found)) = (&self.cam, &output.cam_weights) else {
             return;
         };
         let weights = weights.index_axis(ndarray::Axis(0), tile);
         let map = maps.index_axis(ndarray::Axis(0), tile);
-        raise(
-            deviation.cam_weights.get_or_insert_default(),
+        deviation.cam_weights.get_or_insert_default().raise(
+            tile,
             greatest_difference(found.view(), weights) / greatest(weights),
         );
         let found = grad_cam(output, senescent, map.nrows());
-        raise(
-            deviation.map.get_or_insert_default(),
+        deviation.map.get_or_insert_default().raise(
+            tile,
             found.map_or(f64::NAN, |found| {
                 greatest_difference(found.values.view(), map) / greatest(map)
             }),
         );
     }
+}
+
+/// The mean over members of the softmax of their logits, at one class.
+fn mean_probability(logits: impl ExactSizeIterator<Item = Vec<f32>>, class: usize) -> f64 {
+    let members = logits.len().max(1) as f64;
+    let probability = |logits: Vec<f32>| {
+        let of_class = logits.get(class).copied().unwrap_or(f32::NAN);
+        let ratios = logits.iter().map(|other| f64::from(other - of_class).exp());
+        1.0 / ratios.sum::<f64>()
+    };
+    logits.map(probability).sum::<f64>() / members
 }
 
 fn greatest_difference<D: Dimension>(a: ArrayView<'_, f32, D>, b: ArrayView<'_, f32, D>) -> f64 {
@@ -208,44 +308,21 @@ fn greatest<D: Dimension>(array: ArrayView<'_, f32, D>) -> f64 {
 }
 
 /// Runs the first `limit` golden tiles (at least one) and compares.
-pub(super) fn deviations(
-    ensemble: &Ensemble,
-    limit: usize,
-) -> Result<Vec<GoldenDeviation>, EnsembleError> {
-    let golden = ensemble.golden();
-    let senescent = ensemble.manifest().senescent();
+pub(super) fn reproduce(ensemble: &Ensemble, limit: usize) -> Result<Reproduction, EnsembleError> {
     let mut worker = ensemble.worker()?;
-    let mut deviations: Vec<_> = ensemble
-        .members()
-        .iter()
-        .map(|member| GoldenDeviation {
-            member: member.entry().name.clone(),
-            logits: Deviation::default(),
-            cam_weights: None,
-            map: None,
-        })
-        .collect();
-    for (index, tile) in golden.tiles.outer_iter().enumerate().take(limit.max(1)) {
-        let outputs = worker.run(tile)?;
-        for ((expected, output), deviation) in
-            golden.members.iter().zip(&outputs).zip(&mut deviations)
-        {
-            expected.compare(index, output, senescent, deviation);
-        }
-    }
-    Ok(deviations)
+    let precision = ensemble.engine().precision;
+    let senescent = ensemble.manifest().senescent();
+    ensemble
+        .golden()
+        .compare(&mut worker, precision, senescent, limit)
 }
 
-/// Runs the first `limit` golden tiles (at least one) and refuses the ensemble when a member does not
-/// reproduce its vectors.
+/// Runs the first `limit` golden tiles (at least one) and refuses the ensemble when its vectors are not reproduced.
 ///
 /// # Errors
-/// When a deviation is above [`TOLERANCE`] or a member fails.
-pub fn check_golden(
-    ensemble: &Ensemble,
-    limit: usize,
-) -> Result<Vec<GoldenDeviation>, EnsembleError> {
-    let deviations = deviations(ensemble, limit)?;
-    deviations.iter().try_for_each(GoldenDeviation::judge)?;
-    Ok(deviations)
+/// When a deviation is above what is allowed or a member fails.
+pub fn check_golden(ensemble: &Ensemble, limit: usize) -> Result<Reproduction, EnsembleError> {
+    let reproduction = reproduce(ensemble, limit)?;
+    reproduction.judge()?;
+    Ok(reproduction)
 }

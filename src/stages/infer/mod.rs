@@ -8,7 +8,6 @@
 //! of its neighbours), training (but [`Member::with_head`] puts a trained head onto a member's file).
 
 mod check;
-mod choose;
 mod engine;
 mod ensemble;
 mod error;
@@ -19,22 +18,28 @@ mod manifest;
 mod npz;
 mod ood;
 mod plan;
+mod select;
 pub(crate) mod statistics;
 #[cfg(test)]
 pub(crate) mod testing;
 mod validate;
 
 pub use check::{CheckReport, MemberReport, check};
-pub use choose::{EngineOptions, Timing, TransformChoice};
-pub(crate) use engine::graft::stored;
-pub use engine::{ENGINE, read_network};
+pub(crate) use engine::tract::graft::stored;
+pub use engine::{
+    EngineKind, Provider, read_network,
+    tract::choose::{Timing, TransformChoice},
+};
 pub use ensemble::{Ensemble, Member, Worker};
 pub use error::{EngineError, EnsembleError};
-pub use golden::{Deviation, GoldenDeviation, TOLERANCE, check_golden};
+pub use golden::{
+    Deviation, GoldenDeviation, Reproduction, TOLERANCE, TOLERANCE_BF16, check_golden,
+};
 pub use head::{DenseHead, pool};
 pub use manifest::{
     Conformal, ConformalLimits, FileEntry, MANIFEST_LIMIT, Manifest, MemberEntry, Normalisation,
     OodEntry, PROLIFERATING, Rule, SENESCENT, TileSpec, Training,
 };
 pub use plan::{Engine, MemberOutput, NetworkSpec, Plan, Transform};
+pub use select::{EngineOptions, OnnxRuntimeOptions, OpenVinoOptions, Outcome, Trial};
 pub(crate) use statistics::{Statistics, describe};

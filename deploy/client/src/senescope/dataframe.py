@@ -61,7 +61,7 @@ def _columns(members: Iterable[str]) -> Columns:
         **same("string", "label"),
         **same("bool", "abstain"),
         "flags": ("string", lambda label: ";".join(label.flags)),
-        **same("string", "model", "config"),
+        **same("string", "model", "config", "engine"),
         **{f"latency_{stage}_ns": item("UInt64", "latency_ns", stage) for stage in _STAGES},
         **same("string", "source_file"),
         **same("UInt64", "source_index"),

@@ -61,7 +61,7 @@ class Label:
 
     `p_senescent` is calibrated; `p_raw` is the mean of the `members` before that, each by its name.
     `ood` is the distance from the training set, outside of which it is above 1. `set` tells which
-    classes are possible: proliferating, senescent.
+    classes are possible: proliferating, senescent. `engine` is what computed the networks.
     """
 
     seq: int
@@ -85,6 +85,7 @@ class Label:
     label: str
     abstain: bool
     flags: tuple[str, ...]
+    engine: str
     latency_ns: Mapping[str, int] = dataclasses.field(repr=False)
     source_file: str | None
     source_index: int | None
@@ -137,7 +138,7 @@ Event = RunStart | RunSettings | RunEnd | Label | Map | Gap
 # What a label has in common with its message.
 _LABEL = (
     *("seq", "frame", "field", "cell", "area_um2", "spread", "entropy", "mutual_information"),
-    *("ood", "label", "abstain", "latency_ns"),
+    *("ood", "label", "abstain", "engine", "latency_ns"),
 )
 
 

@@ -53,6 +53,9 @@ pub struct LabelMessage {
     pub abstain: bool,
     /// What is unusual.
     pub flags: CellFlags,
+    /// What computed the networks: library, version and arithmetic, for example `onnxruntime 1.31.0 f32`.
+    #[serde(default)]
+    pub engine: String,
     /// Nanoseconds spent in each stage.
     pub latency_ns: BTreeMap<String, u64>,
     /// Becomes the header's `t_acq_ns`.
@@ -61,7 +64,7 @@ pub struct LabelMessage {
 }
 
 impl LabelMessage {
-    /// The message about `cell` of a frame that came from no file. `acquired` is when the row that decided it reached this host.
+    /// The message about `cell` of a frame that came from no file, by an engine without a name. `acquired` is when the row that decided it reached this host.
     pub fn new(
         cell: &Cell,
         verdict: &Verdict,
@@ -93,6 +96,7 @@ impl LabelMessage {
             label: verdict.label,
             abstain: verdict.abstain,
             flags: cell.flags,
+            engine: String::new(),
             latency_ns,
             t_acq_ns: acquired,
         }

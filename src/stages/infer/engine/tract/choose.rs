@@ -9,18 +9,10 @@ use ndarray::Array3;
 use senescope_hal::Clock;
 use serde::{Deserialize, Serialize};
 
-use super::{EngineError, NetworkSpec, Plan, Transform};
+use crate::stages::infer::{EngineError, NetworkSpec, Plan, Transform};
 
 /// Measured runs of each form, each on another tile.
 const ROUNDS: usize = 7;
-
-/// How networks are computed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct EngineOptions {
-    /// The form of every member's graph.
-    pub transform: TransformChoice,
-}
 
 /// Which form is wanted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -61,7 +53,7 @@ impl Timing {
 ///
 /// # Errors
 /// When a run fails.
-pub(super) fn measure(
+pub(in crate::stages::infer) fn measure(
     plain: &mut dyn Plan,
     nhwc: &mut dyn Plan,
     spec: NetworkSpec,

@@ -4,7 +4,7 @@ use ndarray::{Array1, Array3};
 use proptest::prelude::*;
 
 use super::*;
-use crate::stages::infer::{Engine, NetworkSpec, Transform, engine::Network, pool};
+use crate::stages::infer::{Engine, NetworkSpec, Transform, engine::tract::Network, pool};
 
 const SPEC: NetworkSpec = NetworkSpec {
     channels: 3,
@@ -14,7 +14,7 @@ const SPEC: NetworkSpec = NetworkSpec {
 const SHAPE: [usize; 3] = [4, 4, 4];
 
 fn bytes() -> &'static [u8] {
-    include_bytes!("../../../../../tests/golden/tiny/tiny.onnx")
+    include_bytes!("../../../../../../tests/golden/tiny/tiny.onnx")
 }
 
 /// Numbers of about 1 without meaning.

@@ -13,7 +13,7 @@ const SPEC: NetworkSpec = NetworkSpec {
 };
 
 fn bytes() -> &'static [u8] {
-    include_bytes!("../../../../tests/golden/tiny/tiny.onnx")
+    include_bytes!("../../../../../tests/golden/tiny/tiny.onnx")
 }
 
 fn tile() -> Array3<f32> {

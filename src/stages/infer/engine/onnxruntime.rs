@@ -1,0 +1,251 @@
+//! ONNX Runtime, a shared library that is loaded when it is wanted. No other file names its crate.
+//!
+//! One session computes for one thread at a time, and on that thread: sessions that were used wait here for the next
+//! [`Plan`]. Since the library is loaded once in a process, the first one that was asked for stays.
+
+use std::{
+    fmt,
+    path::PathBuf,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use ndarray::ArrayView3;
+use ort::{
+    environment::Environment,
+    ep::{CUDA, ExecutionProviderDispatch, TensorRT},
+    logging::LogLevel,
+    session::{Session, SessionOutputs, builder::GraphOptimizationLevel},
+    value::TensorRef,
+};
+use serde::{Deserialize, Serialize};
+
+use super::{
+    CAM_WEIGHTS, EngineId, FEATURES, LOGITS, Library, Precision, REASON, arrays, contained,
+    contains, told, tract::Network, version_of,
+};
+use crate::{
+    sentence::printable,
+    stages::infer::{Engine, EngineError, MemberOutput, NetworkSpec, Plan},
+};
+
+/// What the loader of the operating system is asked for when no file is named.
+const NAMES: [&str; 2] = ["libonnxruntime.so.1", "libonnxruntime.so"];
+
+/// What computes inside ONNX Runtime.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Provider {
+    /// The processor.
+    #[default]
+    Cpu,
+    /// A graphics processor by CUDA, for libraries that were built with it.
+    Cuda,
+    /// A graphics processor by TensorRT, for libraries that were built with it.
+    TensorRt,
+}
+
+impl fmt::Display for Provider {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Cpu => "cpu",
+            Self::Cuda => "cuda",
+            Self::TensorRt => "tensorrt",
+        })
+    }
+}
+
+/// The loaded library.
+pub(in crate::stages::infer) struct OnnxRuntime {
+    environment: Environment,
+    version: String,
+    provider: Provider,
+}
+
+impl OnnxRuntime {
+    /// Loads `library`, or without one what the operating system's loader finds.
+    ///
+    /// # Errors
+    /// A sentence when there is none, or it is something else or too old.
+    pub(in crate::stages::infer) fn load(
+        library: Option<&PathBuf>,
+        provider: Provider,
+    ) -> Result<Self, String> {
+        told(|| {
+            if let Some(path) = library {
+                contains(path, "OrtGetApiBase")?;
+            }
+            let (path, builder) = match library {
+                Some(path) => (path.clone(), ort::init_from(path).map_err(|error| error.to_string())?),
+                None => NAMES
+                    .iter()
+                    .find_map(|name| Some((PathBuf::from(name), ort::init_from(name).ok()?)))
+                    .ok_or_else(|| {
+                        format!(
+                            "no {} is where the system looks for libraries; install ONNX Runtime, or \
+                             name its file in `engine.onnxruntime.library`",
+                            NAMES[0]
+                        )
+                    })?,
+            };
+            let environment = builder
+                .with_name("senescope")
+                .with_telemetry(false)
+                .build()
+                .map_err(|error| error.to_string())?;
+            Ok(Self {
+                environment,
+                version: version_of(&path).unwrap_or_else(|| "of unknown version".to_owned()),
+                provider,
+            })
+        })
+    }
+}
+
+impl Library for OnnxRuntime {
+    fn id(&self) -> EngineId {
+        let device = match self.provider {
+            Provider::Cpu => String::new(),
+            other => format!(" {other}"),
+        };
+        EngineId {
+            name: format!("onnxruntime {}{device}", self.version),
+            precision: Precision::F32,
+        }
+    }
+
+    fn build(&self, bytes: Vec<u8>, network: &Network) -> Result<Box<dyn Engine>, String> {
+        let sessions = Arc::new(Sessions {
+            environment: self.environment.clone(),
+            provider: self.provider,
+            bytes,
+            idle: Mutex::default(),
+        });
+        let first = told(|| sessions.make())?;
+        sessions.idle().push(first);
+        Ok(Box::new(OrtEngine {
+            sessions,
+            spec: network.spec(),
+            features: network.features(),
+        }))
+    }
+}
+
+/// The sessions of a network.
+struct Sessions {
+    environment: Environment,
+    provider: Provider,
+    /// Its file, for further sessions.
+    bytes: Vec<u8>,
+    idle: Mutex<Vec<Session>>,
+}
+
+impl Sessions {
+    fn make(&self) -> Result<Session, String> {
+        self.session()
+            .map_err(|error| format!("cannot be built by ONNX Runtime ({error})"))
+    }
+
+    fn session(&self) -> ort::Result<Session> {
+        let providers: &[ExecutionProviderDispatch] = match self.provider {
+            Provider::Cpu => &[],
+            Provider::Cuda => &[CUDA::default().build().error_on_failure()],
+            Provider::TensorRt => &[
+                TensorRT::default().build().error_on_failure(),
+                CUDA::default().build().error_on_failure(),
+            ],
+        };
+        Session::builder(&self.environment)?
+            .with_log_level(LogLevel::Error)?
+            .with_intra_threads(1)?
+            .with_inter_threads(1)?
+            .with_optimization_level(GraphOptimizationLevel::All)?
+            .with_deterministic_compute(true)?
+            .with_execution_providers(providers)?
+            .commit_from_memory(&self.bytes)
+    }
+
+    fn idle(&self) -> MutexGuard<'_, Vec<Session>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+struct OrtEngine {
+    sessions: Arc<Sessions>,
+    spec: NetworkSpec,
+    features: Option<[usize; 3]>,
+}
+
+impl Engine for OrtEngine {
+    fn plan(&self) -> Result<Box<dyn Plan>, EngineError> {
+        let idle = self.sessions.idle().pop();
+        let session = match idle {
+            Some(session) => session,
+            None => told(|| self.sessions.make()).map_err(EngineError::Library)?,
+        };
+        Ok(Box::new(OrtPlan {
+            session: Some(session),
+            sessions: Arc::clone(&self.sessions),
+            spec: self.spec,
+            features: self.features,
+        }))
+    }
+
+    fn features(&self) -> Option<[usize; 3]> {
+        self.features
+    }
+}
+
+struct OrtPlan {
+    /// Absent after a defect of the library, until the next run.
+    session: Option<Session>,
+    sessions: Arc<Sessions>,
+    spec: NetworkSpec,
+    features: Option<[usize; 3]>,
+}
+
+impl Plan for OrtPlan {
+    fn run(&mut self, tile: ArrayView3<'_, f32>) -> Result<MemberOutput, EngineError> {
+        let values = arrays::input(tile, self.spec)?;
+        let [c, h, w] = self.spec.tile();
+        let mut session = match self.session.take() {
+            Some(session) => session,
+            None => self.sessions.make().map_err(EngineError::Library)?,
+        };
+        let features = self.features;
+        let answer = contained(|| {
+            let input = TensorRef::from_array_view(([1, c, h, w], &*values)).map_err(failed)?;
+            let outputs = session.run(ort::inputs![input]).map_err(failed)?;
+            let logits = array(&outputs, LOGITS)?;
+            let explained = match features {
+                Some(shape) => Some((
+                    shape,
+                    array(&outputs, FEATURES)?,
+                    array(&outputs, CAM_WEIGHTS)?,
+                )),
+                None => None,
+            };
+            arrays::output(logits, explained)
+        });
+        let answer = answer.map_err(EngineError::Library)?;
+        self.session = Some(session);
+        answer
+    }
+}
+
+impl Drop for OrtPlan {
+    fn drop(&mut self) {
+        self.sessions.idle().extend(self.session.take());
+    }
+}
+
+fn array<'a>(outputs: &'a SessionOutputs<'_>, name: &str) -> Result<&'a [f32], EngineError> {
+    let value = outputs
+        .get(name)
+        .ok_or_else(|| EngineError::Library(format!("no output `{name}`")))?;
+    let (_, values) = value.try_extract_tensor::<f32>().map_err(failed)?;
+    Ok(values)
+}
+
+fn failed(error: ort::Error) -> EngineError {
+    EngineError::Library(printable(&error.to_string(), REASON))
+}
