@@ -351,7 +351,7 @@ fn parquet_has_the_same_rows_and_one_frame_can_be_chosen() {
         let about = reader.metadata().file_metadata();
         assert_eq!(
             (about.num_rows(), about.schema_descr().num_columns()),
-            (rows, 33)
+            (rows, 34)
         );
     }
     let said = fixture.ends(66, "parquet", "none.parquet", &["--frame", "3"]);

@@ -22,7 +22,7 @@ use senescope::{
         message::{MessageError, decode, decode_header, encode},
     },
     stages::record::RecordingReport,
-    telemetry::{Discard, Edge, FrameQuality, Latencies},
+    telemetry::{Cost, Discard, Edge, FrameQuality, Latencies},
 };
 use senescope_hal::{Clock, FrameSource, HostInstant, serial::ClockFit};
 use serde::{Serialize, de::DeserializeOwned};
@@ -115,6 +115,15 @@ fn stat() -> Stat {
         labels_before_frame_end: 1,
         edges: vec![edge.counts()],
         latency,
+        spent: [(
+            "infer".to_owned(),
+            Cost {
+                count: 7,
+                cpu_ns: 16_000_000,
+                wall_ns: 17_000_000,
+            },
+        )]
+        .into(),
         queues: [("publish.maps".to_owned(), Default::default())].into(),
         board: [("resumed".to_owned(), 1)].into(),
         clock: Some(ClockFit {

@@ -51,6 +51,7 @@ pub const KEYS: &[Key] = &[
     key("record.reserve_mib", "MiB", 0.0, 1_048_576.0),
     key("control.watchdog_s", "s", 1.0, 86_400.0),
     key("engine.threads", "threads", 0.0, 256.0),
+    key("engine.patience_s", "s", 0.05, 3600.0),
     key("engine.fail_every", "cells", 0.0, 1000.0),
     key("publish.labels_backlog_mib", "MiB", 1.0, 4096.0),
     key("publish.maps_backlog_mib", "MiB", 1.0, 4096.0),

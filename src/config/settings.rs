@@ -267,7 +267,7 @@ impl Default for EnsembleSettings {
 }
 
 /// How the networks run.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Engine {
     /// Worker threads; 0 takes one a core.
@@ -282,8 +282,34 @@ pub struct Engine {
     pub onnxruntime: OnnxRuntimeOptions,
     /// OpenVINO.
     pub openvino: OpenVinoOptions,
+    /// Of a live board: how long a cell may wait for the networks, in seconds. From half of it on no maps are made;
+    /// after it the waiting cells of its frame have no label.
+    pub patience_s: f64,
     /// Each so many-th cell of a frame cannot be classified, to see what is made of it; 0 for none.
     pub fail_every: u32,
+}
+
+impl Default for Engine {
+    fn default() -> Self {
+        let EngineOptions {
+            kind,
+            precision,
+            transform,
+            onnxruntime,
+            openvino,
+            threads: _,
+        } = EngineOptions::default();
+        Self {
+            threads: 0,
+            kind,
+            precision,
+            transform,
+            onnxruntime,
+            openvino,
+            patience_s: 2.0,
+            fail_every: 0,
+        }
+    }
 }
 
 impl Engine {

@@ -23,7 +23,7 @@ use crate::{
         segment::{SegmentConfig, SegmentError, Segmenter},
         tile::{Cutter, TileError},
     },
-    telemetry::Discard,
+    telemetry::{Discard, Work},
 };
 
 /// The pure steps of the analysis.
@@ -194,7 +194,10 @@ impl Analysis<'_> {
                     rest.times.strip(&strip);
                     let before = assembler.totals();
                     self.monitor.rows.enter(u64::from(strip.header.rows));
-                    assembler.push(&strip, |row| rest.row(row));
+                    let (spent, parts) = (&self.monitor.spent, [Work::Segment, Work::Tile]);
+                    spent.on_rest(rest.clock, Work::Assemble, parts, || {
+                        assembler.push(&strip, |row| rest.row(row));
+                    });
                     let after = assembler.totals();
                     self.monitor.rows.leave(after.delivered - before.delivered);
                     let misplaced = after.discarded - before.discarded;
@@ -232,7 +235,10 @@ impl Rest<'_> {
         self.times.reached(index);
         let last = index + 1 == self.height;
         let mut found = std::mem::take(&mut self.found);
-        self.stages.row(row, &mut found);
+        let spent = &self.monitor.spent;
+        spent.on(self.clock, Work::Segment, || {
+            self.stages.row(row, &mut found)
+        });
         for cell in found.drain(..) {
             self.cells += 1;
             self.cell(cell, row);
@@ -282,7 +288,8 @@ impl Rest<'_> {
         }
         let (scanned, received) = self.times.of(cell.decided_row);
         let frame = row.frame();
-        let tile = self.stages.cut(cell, frame);
+        let spent = &self.monitor.spent;
+        let tile = spent.on(self.clock, Work::Tile, || self.stages.cut(cell, frame));
         let stamps = Stamps {
             scanned,
             received,
@@ -294,6 +301,7 @@ impl Rest<'_> {
             index,
             frame: tile.cell.frame,
             bytes: tile_bytes(&tile),
+            since: stamps.cut,
             work: TileJob {
                 tile,
                 stamps,

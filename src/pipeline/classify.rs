@@ -1,54 +1,154 @@
-//! The workers: one member of the ensemble on one tile at a time, a thread each.
+//! The workers: one member of the ensemble on one tile at a time, a thread each. Labels before maps.
+//!
+//! A map is made when no tile waits, or when so many are owed that their memory matters; when a live board's tiles
+//! have waited for long, it is not made at all.
 
 use std::{
+    collections::VecDeque,
     panic::{self, AssertUnwindSafe},
     sync::Arc,
 };
 
 use senescope_hal::Clock;
 
-use super::{Classified, analyse::TileJob, emit::What, fan::Fan};
+use super::{
+    Classified,
+    analyse::TileJob,
+    emit::What,
+    fan::{Fan, Owed, Share, Task},
+};
 use crate::{
     config::Settings,
-    domain::Stamps,
+    domain::{Heatmap, Stamps},
     stages::{
         combine::{combine, decided_class},
         explain::{explain, explain_in_full},
-        infer::{Ensemble, EnsembleError, MemberOutput, Worker, describe},
+        infer::{Ensemble, EnsembleError, Manifest, MemberOutput, Worker, describe},
         quality,
     },
+    telemetry::{Discard, Spent, Work},
 };
 
+/// Cells whose maps one worker may owe: their networks' outputs take most of a megabyte each.
+const OWED: usize = 8;
+
+/// What workers have in common.
+pub(crate) struct Surroundings<'a> {
+    pub(crate) ensemble: &'a Ensemble,
+    pub(crate) settings: &'a Settings,
+    pub(crate) clock: &'a dyn Clock,
+    pub(crate) spent: &'a Spent,
+}
+
+/// Maps that are to be made.
+struct Explanation {
+    outputs: Vec<MemberOutput>,
+    class: usize,
+    in_full: bool,
+    owed: Owed,
+}
+
 /// Classifies tiles until the queue is closed and empty.
-pub(crate) fn work(
-    mut worker: Worker,
-    ensemble: &Ensemble,
-    settings: &Settings,
-    clock: &dyn Clock,
-    fan: &Fan<'_>,
-) {
-    while let Some((share, member)) = fan.next() {
+pub(crate) fn work(mut worker: Worker, surroundings: &Surroundings<'_>, fan: &Fan<'_>) {
+    let mut owed: VecDeque<Explanation> = VecDeque::with_capacity(OWED);
+    loop {
+        if owed.len() == OWED
+            && let Some(oldest) = owed.pop_front()
+        {
+            match fan.is_pressed() {
+                true => oldest.owed.pay(Err(Discard::EngineBusy)),
+                false => surroundings.explain(oldest),
+            }
+        }
+        match fan.next(owed.is_empty()) {
+            Task::Member(share, member) => {
+                owed.extend(surroundings.run(&mut worker, &share, member));
+            }
+            Task::Nothing => owed
+                .pop_front()
+                .into_iter()
+                .for_each(|oldest| surroundings.explain(oldest)),
+            Task::Closed => break,
+        }
+    }
+    for oldest in owed {
+        surroundings.explain(oldest);
+    }
+}
+
+impl Surroundings<'_> {
+    /// Lets a member answer; with the last of them the label leaves, and what its maps are made from is given.
+    fn run(&self, worker: &mut Worker, share: &Share, member: usize) -> Option<Explanation> {
         let cell = &share.job.tile.cell;
         let (frame, cell) = (cell.frame, cell.id);
         // A defect on one tile costs that tile; a worker that is gone would cost the run.
         let computed = panic::catch_unwind(AssertUnwindSafe(|| {
-            if fails(settings, cell) {
+            if fails(self.settings, cell) {
                 return Err(EnsembleError::Asked);
             }
-            let output = worker.run_member(member, share.job.tile.values.view())?;
-            if let Some(outputs) = share.keep(member, output) {
-                let classified = classify(&outputs, ensemble, clock, &share.job);
-                share.answer(|_, bytes| What::Classified(Box::new(classified), bytes));
-            }
-            Ok::<_, EnsembleError>(())
+            let tile = share.job.tile.values.view();
+            let infer = || worker.run_member(member, tile);
+            let output = self.spent.on(self.clock, Work::Infer, infer)?;
+            let Some(outputs) = share.keep(member, output) else {
+                return Ok(None);
+            };
+            let combine = || classify(&outputs, self.ensemble, self.clock, &share.job);
+            let (classified, class) = self.spent.on(self.clock, Work::Combine, combine);
+            let owed = share.answer(|_, bytes| What::Classified {
+                cell: Box::new(classified),
+                bytes,
+                owed: outputs.iter().any(|output| output.cam_weights.is_some()),
+            });
+            Ok(owed.map(|owed| Explanation {
+                outputs,
+                class,
+                in_full: share.job.settings.publish.member_maps,
+                owed,
+            }))
         }));
         match computed {
-            Ok(Ok(())) => {}
+            Ok(Ok(explanation)) => explanation,
             Ok(Err(error)) => {
                 tracing::error!(frame, cell, %error, "a cell could not be classified");
+                None
             }
-            Err(_) => tracing::error!(frame, cell, "a defect: classifying a cell panicked"),
+            Err(_) => {
+                tracing::error!(frame, cell, "a defect: classifying a cell panicked");
+                None
+            }
         }
+    }
+
+    fn explain(&self, explanation: Explanation) {
+        let Explanation {
+            outputs,
+            class,
+            in_full,
+            owed,
+        } = explanation;
+        let manifest = self.ensemble.manifest();
+        let make = || maps(manifest, &outputs, class, in_full);
+        let made = panic::catch_unwind(AssertUnwindSafe(|| {
+            self.spent.on(self.clock, Work::Explain, make)
+        }));
+        match made {
+            Ok(maps) => owed.pay(Ok(maps)),
+            // What is owed tells of it.
+            Err(_) => tracing::error!("a defect: explaining a cell panicked"),
+        }
+    }
+}
+
+fn maps(
+    manifest: &Manifest,
+    outputs: &[MemberOutput],
+    class: usize,
+    in_full: bool,
+) -> Vec<Heatmap> {
+    if in_full {
+        explain_in_full(manifest, outputs, class)
+    } else {
+        explain(manifest, outputs, class).into_iter().collect()
     }
 }
 
@@ -58,24 +158,20 @@ fn fails(settings: &Settings, cell: u32) -> bool {
     every > 0 && cell.is_multiple_of(every)
 }
 
-/// What follows from the outputs of all members for a tile.
+/// What follows from the outputs of all members for a tile, but for its maps: those are of the class at the index that
+/// is given with it.
 pub(crate) fn classify(
     outputs: &[MemberOutput],
     ensemble: &Ensemble,
     clock: &dyn Clock,
     job: &TileJob,
-) -> Classified {
+) -> (Classified, usize) {
     let inferred = clock.now();
     let manifest = ensemble.manifest();
     let TileJob { tile, settings, .. } = job;
     let statistics = describe(tile.values.view());
     let verdict = combine(manifest, outputs, ensemble.ood_of(&statistics));
     let class = decided_class(manifest, &verdict);
-    let maps = if settings.publish.member_maps {
-        explain_in_full(manifest, outputs, class)
-    } else {
-        explain(manifest, outputs, class).into_iter().collect()
-    };
     let mut cell = Arc::clone(&tile.cell);
     let flags = &mut Arc::make_mut(&mut cell).flags;
     flags.outside_training_set = verdict.ood.is_some_and(|ood| ood > 1.0);
@@ -87,12 +183,13 @@ pub(crate) fn classify(
         &manifest.channels,
         flags,
     );
-    Classified {
+    let classified = Classified {
         label_seq: 0,
         cell,
         window: tile.window,
         verdict,
-        maps,
+        maps: Vec::new(),
+        maps_shed: false,
         stamps: Stamps {
             inferred,
             ..job.stamps
@@ -100,5 +197,6 @@ pub(crate) fn classify(
         engine: ensemble.engine_name(),
         settings: Arc::clone(settings),
         source: job.source.clone(),
-    }
+    };
+    (classified, class)
 }

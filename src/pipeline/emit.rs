@@ -1,10 +1,11 @@
-//! The emitter: puts results back into the order in which cells were decided, and hands them to the sinks.
+//! The emitter: puts results back into the order in which cells were decided, and hands them on.
 //!
-//! Workers finish in any order. What waits here for an earlier result still counts against the bound of
-//! the [`TileQueue`], so the waiting is bounded too.
+//! Workers finish in any order, and make maps after labels. A label is published as soon as those before it are; its
+//! cell waits for its maps, and goes to the sinks with them, in the same order. What waits here still counts against
+//! the bound of the [`TileQueue`], so the waiting is bounded too.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, VecDeque},
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
@@ -18,9 +19,10 @@ use super::{Classified, FrameEnd, Sink, SinkError, publish_sink::PublishSink};
 use crate::{
     config::Effective,
     control::Stop,
+    domain::Heatmap,
     recording::Skipped,
     stages::assemble::FrameBuffer,
-    telemetry::{Discard, Edge, FrameQuality, Latencies},
+    telemetry::{Discard, Edge, FrameQuality, Latencies, Spent, Work},
 };
 
 /// One step of the run, in the order of `index`.
@@ -34,7 +36,14 @@ pub(crate) struct Step {
 #[derive(Debug)]
 pub(crate) enum What {
     /// A cell got its verdict; the tile's memory is given back.
-    Classified(Box<Classified>, usize),
+    Classified {
+        cell: Box<Classified>,
+        bytes: usize,
+        /// Its maps follow, under the same index.
+        owed: bool,
+    },
+    /// The maps of a cell that got its verdict, or why there are none.
+    Explained(Result<Vec<Heatmap>, Discard>),
     /// A network failed on the tile.
     Failed { cell: u32, bytes: usize },
     /// The cell was not given to the networks.
@@ -51,6 +60,9 @@ pub(crate) struct Emitter<'a> {
     /// Gives back the memory of a tile.
     pub(crate) release: &'a (dyn Fn(usize) + Sync),
     pub(crate) verdicts: &'a Edge,
+    /// From labels to their maps.
+    pub(crate) maps: &'a Edge,
+    pub(crate) spent: &'a Spent,
     pub(crate) latencies: &'a Mutex<Latencies>,
     /// Frames whose last row has been received.
     pub(crate) frames_received: &'a AtomicU64,
@@ -67,6 +79,14 @@ pub(crate) struct Emitter<'a> {
 struct Fed<'a> {
     sink: &'a mut Box<dyn Sink>,
     failed: bool,
+}
+
+/// What was published and is not yet handed to the sinks.
+enum Said {
+    /// A cell; with the index of the maps that it waits for.
+    Cell(Box<Classified>, usize, Option<u64>),
+    /// The end of a frame.
+    End(FrameEnd, Option<Box<FrameBuffer>>),
 }
 
 /// What is told at the end of the present frame.
@@ -94,27 +114,44 @@ impl Emitter<'_> {
             sinks: sinks.iter_mut().map(fed).collect(),
         };
         let mut waiting = BTreeMap::new();
+        let mut explained = BTreeMap::new();
+        let mut said = VecDeque::new();
         let mut frame = Frame::default();
         let mut next = 0;
         let mut result = Ok(());
         for step in steps {
-            waiting.insert(step.index, step.what);
+            let mut handed_on = Ok(());
+            match step.what {
+                What::Explained(maps) => drop(explained.insert(step.index, maps)),
+                what => drop(waiting.insert(step.index, what)),
+            }
             while let Some(what) = waiting.remove(&next) {
+                let publish = || self.say(next, what, &mut frame, &mut outlets, &mut said);
+                let told = self.spent.on(self.clock, Work::Publish, publish);
+                handed_on = handed_on.and(told);
                 next += 1;
-                if let Err(error) = self.step(what, &mut frame, &mut outlets) {
-                    self.stop.ask();
-                    result = result.and(Err(error));
-                }
+            }
+            while let Some(cell) = said.pop_front_if(|said| said.is_whole(&explained)) {
+                let hand_on = || self.hand_on(cell, &mut explained, &mut outlets);
+                let told = self.spent.on(self.clock, Work::Publish, hand_on);
+                handed_on = handed_on.and(told);
+            }
+            if let Err(error) = handed_on {
+                self.stop.ask();
+                result = result.and(Err(error));
             }
         }
         result
     }
 
-    fn step(
+    /// Publishes what happened next.
+    fn say(
         &self,
+        index: u64,
         what: What,
         frame: &mut Frame,
         outlets: &mut Outlets<'_>,
+        said: &mut VecDeque<Said>,
     ) -> Result<(), SinkError> {
         match what {
             What::Skipped(skipped) => {
@@ -129,24 +166,67 @@ impl Emitter<'_> {
                 (self.release)(bytes);
                 Ok(())
             }
-            What::Classified(classified, bytes) => {
-                let told = self.in_force(classified.cell.frame, &classified.settings, outlets);
-                frame.quality.add(&classified.cell.flags.names());
-                let emitted = self.classified(*classified, outlets);
-                (self.release)(bytes);
-                told.and(emitted)
+            What::Classified {
+                mut cell,
+                bytes,
+                owed,
+            } => {
+                let told = self.in_force(cell.cell.frame, &cell.settings, outlets);
+                frame.quality.add(&cell.cell.flags.names());
+                let published = self.label(&mut cell, outlets);
+                self.maps.enter(u64::from(owed));
+                said.push_back(Said::Cell(cell, bytes, owed.then_some(index)));
+                told.and(published)
             }
             What::FrameEnd(end, image) => {
                 let told = self.in_force(end.frame, &end.settings, outlets);
                 let Frame { quality, skipped } = std::mem::take(frame);
                 let end = FrameEnd { skipped, ..end };
                 self.judge(&end, quality);
-                let emitted = outlets.feed(|sink| sink.frame(&end, image.as_deref()));
+                said.push_back(Said::End(end, image));
+                told
+            }
+            // It is kept until its cell is handed on.
+            What::Explained(_) => Ok(()),
+        }
+    }
+
+    /// Publishes the maps of a cell, and hands it to the sinks; or the end of a frame.
+    fn hand_on(
+        &self,
+        said: Said,
+        explained: &mut BTreeMap<u64, Result<Vec<Heatmap>, Discard>>,
+        outlets: &mut Outlets<'_>,
+    ) -> Result<(), SinkError> {
+        match said {
+            Said::Cell(mut cell, bytes, owed) => {
+                match owed.and_then(|index| explained.remove(&index)) {
+                    None => {}
+                    Some(Ok(maps)) => {
+                        self.maps.leave(1);
+                        cell.maps = maps;
+                    }
+                    Some(Err(reason)) => {
+                        self.maps.discard(reason, 1);
+                        cell.maps_shed = true;
+                    }
+                }
+                let mut published = Ok(());
+                if !outlets.publisher_failed {
+                    published = self.publisher.maps(&cell);
+                    outlets.publisher_failed = published.is_err();
+                }
+                let fed = outlets.feed(|sink| sink.cell(&cell));
+                (self.release)(bytes);
+                published.and(fed)
+            }
+            Said::End(end, image) => {
+                let fed = outlets.feed(|sink| sink.frame(&end, image.as_deref()));
                 (self.release)(image.map_or(0, |image| image.bytes()));
                 if outlets.are_whole() {
                     self.frames_done.fetch_max(end.frame + 1, Ordering::Release);
                 }
-                told.and(emitted)
+                fed
             }
         }
     }
@@ -170,16 +250,16 @@ impl Emitter<'_> {
         told
     }
 
-    fn classified(
+    fn label(
         &self,
-        mut classified: Classified,
+        classified: &mut Classified,
         outlets: &mut Outlets<'_>,
     ) -> Result<(), SinkError> {
         self.verdicts.enter(1);
         classified.stamps.emitted = self.clock.now();
         let mut published = Ok(());
         if !outlets.publisher_failed {
-            published = self.publisher.cell(&mut classified);
+            published = self.publisher.label(classified);
             outlets.publisher_failed = published.is_err();
         }
         if !outlets.publisher_failed {
@@ -192,7 +272,7 @@ impl Emitter<'_> {
         } else {
             self.verdicts.discard(Discard::Cancelled, 1);
         }
-        published.and(outlets.feed(|sink| sink.cell(&classified)))
+        published
     }
 
     /// Warns of a frame that ended, and keeps it for whoever watches.
@@ -207,6 +287,16 @@ impl Emitter<'_> {
             tracing::warn!("{warning}");
         }
         *self.quality.lock().unwrap_or_else(PoisonError::into_inner) = (quality, warnings);
+    }
+}
+
+impl Said {
+    /// The maps that it waits for are there.
+    fn is_whole(&self, explained: &BTreeMap<u64, Result<Vec<Heatmap>, Discard>>) -> bool {
+        match self {
+            Self::Cell(_, _, Some(index)) => explained.contains_key(index),
+            Self::Cell(_, _, None) | Self::End(..) => true,
+        }
     }
 }
 

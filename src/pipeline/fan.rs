@@ -4,58 +4,104 @@
 //! member. Which worker computes what changes no bit of the answer.
 
 use std::sync::{
-    Arc, Mutex, PoisonError,
+    Arc, Mutex, PoisonError, TryLockError,
     atomic::{AtomicUsize, Ordering},
 };
 
 use crossbeam_channel::Sender;
+use senescope_hal::Clock;
 
 use super::{
     analyse::TileJob,
     emit::{Step, What},
-    queue::{Job, TileQueue},
+    queue::{Job, Taken, TileQueue},
 };
-use crate::stages::infer::MemberOutput;
+use crate::{domain::Heatmap, recording::Skipped, stages::infer::MemberOutput, telemetry::Discard};
 
 /// Hands out the tiles of a queue.
 pub(crate) struct Fan<'a> {
     queue: &'a TileQueue<TileJob>,
     members: usize,
     steps: Sender<Step>,
+    clock: &'a dyn Clock,
     /// The tile whose members are being handed out, and the next of them.
     open: Mutex<Option<(Arc<Share>, usize)>>,
 }
 
+/// What a worker does next.
+pub(crate) enum Task {
+    /// A member of the ensemble on a tile.
+    Member(Arc<Share>, usize),
+    /// Nothing waits.
+    Nothing,
+    /// Nothing will come.
+    Closed,
+}
+
 impl<'a> Fan<'a> {
     /// A fan for an ensemble of `members`.
-    pub(crate) fn new(queue: &'a TileQueue<TileJob>, members: usize, steps: Sender<Step>) -> Self {
+    pub(crate) fn new(
+        queue: &'a TileQueue<TileJob>,
+        members: usize,
+        steps: Sender<Step>,
+        clock: &'a dyn Clock,
+    ) -> Self {
         Self {
             queue,
             members,
             steps,
+            clock,
             open: Mutex::new(None),
         }
     }
 
-    /// A tile and the member to compute on it; `None` when the queue is closed and empty.
-    pub(crate) fn next(&self) -> Option<(Arc<Share>, usize)> {
-        // While one worker waits for a tile here, the others have nothing else to do either.
-        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        let (share, member) = match open.take() {
-            Some(next) => next,
-            None => (
-                Arc::new(Share::new(
-                    self.queue.pop()?,
-                    self.members,
-                    self.steps.clone(),
-                )),
-                0,
-            ),
+    /// What is to be done next; a worker that is `patient` waits for it.
+    pub(crate) fn next(&self, patient: bool) -> Task {
+        let mut open = match self.open.try_lock() {
+            Ok(open) => open,
+            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+            // Most likely a worker waits for a tile there: there is none, then.
+            Err(TryLockError::WouldBlock) if !patient => return Task::Nothing,
+            // While one worker waits for a tile, the others that are patient have nothing else to do either.
+            Err(TryLockError::WouldBlock) => {
+                self.open.lock().unwrap_or_else(PoisonError::into_inner)
+            }
+        };
+        let (share, member) = loop {
+            if let Some(next) = open.take() {
+                break next;
+            }
+            match self.queue.take(self.clock, patient) {
+                Taken::Job(job) => {
+                    let share = Share::new(job, self.members, self.steps.clone());
+                    break (Arc::new(share), 0);
+                }
+                Taken::Late(late) => self.discard(late),
+                Taken::Nothing => return Task::Nothing,
+                Taken::Closed => return Task::Closed,
+            }
         };
         if member + 1 < self.members {
             *open = Some((Arc::clone(&share), member + 1));
         }
-        Some((share, member))
+        Task::Member(share, member)
+    }
+
+    /// Whether labels are about to be late.
+    pub(crate) fn is_pressed(&self) -> bool {
+        self.queue.is_pressed(self.clock)
+    }
+
+    fn discard(&self, late: Vec<Job<TileJob>>) {
+        for job in late {
+            let cell = job.work.tile.cell.id;
+            let reason = Discard::EngineBusy;
+            // The emitter outlives the workers; were it gone, its own result would say why.
+            let _ = self.steps.send(Step {
+                index: job.index,
+                what: What::Skipped(Skipped { cell, reason }),
+            });
+        }
     }
 }
 
@@ -94,25 +140,57 @@ impl Share {
         outputs.iter_mut().map(Option::take).collect()
     }
 
-    /// Answers, unless that was done.
-    pub(crate) fn answer(&self, what: impl FnOnce(u32, usize) -> What) {
+    /// Answers, unless that was done. Gives what the maps are to be sent with when the step says that they follow.
+    pub(crate) fn answer(&self, what: impl FnOnce(u32, usize) -> What) -> Option<Owed> {
         let answer = self
             .answer
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .take();
-        if let Some(steps) = answer {
-            // The emitter outlives the workers; were it gone, its own result would say why.
-            let _ = steps.send(Step {
-                index: self.index,
-                what: what(self.job.tile.cell.id, self.bytes),
-            });
-        }
+        let steps = answer?;
+        let what = what(self.job.tile.cell.id, self.bytes);
+        let owed = matches!(&what, What::Classified { owed: true, .. }).then(|| Owed {
+            index: self.index,
+            steps: Some(steps.clone()),
+        });
+        // The emitter outlives the workers; were it gone, its own result would say why.
+        let _ = steps.send(Step {
+            index: self.index,
+            what,
+        });
+        owed
     }
 }
 
 impl Drop for Share {
     fn drop(&mut self) {
         self.answer(|cell, bytes| What::Failed { cell, bytes });
+    }
+}
+
+/// Maps that the emitter waits for. Exactly one step is sent, at the latest when it goes out of scope.
+pub(crate) struct Owed {
+    index: u64,
+    steps: Option<Sender<Step>>,
+}
+
+impl Owed {
+    /// Sends the maps, or why there are none.
+    pub(crate) fn pay(mut self, maps: Result<Vec<Heatmap>, Discard>) {
+        self.send(maps);
+    }
+
+    fn send(&mut self, maps: Result<Vec<Heatmap>, Discard>) {
+        if let Some(steps) = self.steps.take() {
+            let index = self.index;
+            let what = What::Explained(maps);
+            let _ = steps.send(Step { index, what });
+        }
+    }
+}
+
+impl Drop for Owed {
+    fn drop(&mut self) {
+        self.send(Err(Discard::EngineError));
     }
 }

@@ -29,6 +29,7 @@ use std::{
     panic::{self, AssertUnwindSafe},
     sync::Arc,
     thread,
+    time::Duration,
 };
 
 use crossbeam_channel::bounded;
@@ -49,6 +50,7 @@ use crate::{
 use acquire::Acquired;
 use analyse::{Analysed, Analysis, Stages};
 pub use analyse::{InForce, Skips, Unfit};
+use classify::Surroundings;
 use emit::Emitter;
 pub use execute::{Ended, Execution, Looked, Refused, context};
 use fan::Fan;
@@ -115,7 +117,10 @@ impl Run<'_> {
             ..
         } = self;
         let policy = match self.scan.pacing {
-            Pacing::Live => Policy::ShedOldestFrame,
+            Pacing::Live => {
+                let patience = self.settings.engine.patience_s;
+                Policy::ShedOldestFrame(Duration::from_secs_f64(patience))
+            }
             Pacing::Pulled => Policy::Wait,
         };
         let queue = TileQueue::new(
@@ -145,6 +150,8 @@ impl Run<'_> {
             publisher: self.publisher,
             release: &|bytes| queue.release(bytes),
             verdicts: &monitor.verdicts,
+            maps: &monitor.maps,
+            spent: &monitor.spent,
             latencies: &monitor.latencies,
             frames_received: &monitor.frames_received,
             frames_done: &monitor.frames_done,
@@ -162,7 +169,8 @@ impl Run<'_> {
             ..
         } = self;
         let settings = &*settings;
-        let fan = Arc::new(Fan::new(&queue, ensemble.members().len(), to_emitter));
+        let fan = Fan::new(&queue, ensemble.members().len(), to_emitter, clock);
+        let fan = Arc::new(fan);
         let (acquired, analysed, emitted, workers_whole) = thread::scope(|scope| {
             let queue = &queue;
             let board = scope.spawn(move || {
@@ -183,7 +191,15 @@ impl Run<'_> {
                 .into_iter()
                 .map(|worker| {
                     let fan = Arc::clone(&fan);
-                    scope.spawn(move || classify::work(worker, ensemble, settings, clock, &fan))
+                    scope.spawn(move || {
+                        let surroundings = Surroundings {
+                            ensemble,
+                            settings,
+                            clock,
+                            spent: &monitor.spent,
+                        };
+                        classify::work(worker, &surroundings, &fan);
+                    })
                 })
                 .collect();
             // The last worker takes the way to the emitter with it.

@@ -13,7 +13,7 @@ use senescope_hal::{Session, serial::ClockFit};
 use super::{queue::Fill, watchdog::Seen};
 use crate::{
     stages::{publish::Depth, record::Watch},
-    telemetry::{Edge, EdgeCounts, FrameQuality, Latencies, LatencyReport},
+    telemetry::{Edge, EdgeCounts, FrameQuality, Latencies, LatencyReport, Spent},
 };
 
 /// What a board says of itself while it runs.
@@ -48,6 +48,10 @@ pub struct Monitor {
     pub(crate) tiles: Arc<Edge>,
     pub(crate) tiles_fill: Arc<Fill>,
     pub(crate) verdicts: Edge,
+    /// Cells with a label of an ensemble that can explain, to their maps.
+    pub(crate) maps: Edge,
+    /// What each stage has cost.
+    pub(crate) spent: Spent,
     pub(crate) latencies: Mutex<Latencies>,
     /// Frames whose last row has been received.
     pub(crate) frames_received: AtomicU64,
@@ -69,6 +73,8 @@ impl Default for Monitor {
             tiles: Arc::new(Edge::new("tiles")),
             tiles_fill: Arc::default(),
             verdicts: Edge::new("verdicts"),
+            maps: Edge::new("maps"),
+            spent: Spent::default(),
             latencies: Mutex::default(),
             frames_received: AtomicU64::new(0),
             frames_done: AtomicU64::new(0),
@@ -83,7 +89,7 @@ impl Monitor {
     /// The counters of the pipeline's edges at this instant.
     pub fn edges(&self) -> Vec<EdgeCounts> {
         let recorded = self.recording.as_ref().map(Watch::edges);
-        [&self.rows, &*self.tiles, &self.verdicts]
+        [&self.rows, &*self.tiles, &self.verdicts, &self.maps]
             .into_iter()
             .map(Edge::counts)
             .chain(recorded.into_iter().flatten())

@@ -31,17 +31,20 @@ impl PublishSink {
         told.map(drop).map_err(|error| SinkError(error.to_string()))
     }
 
-    /// Publishes a cell, and notes the number of its label in it.
-    pub(crate) fn cell(&self, classified: &mut Classified) -> Result<(), SinkError> {
+    /// Publishes the label of a cell, and notes its number in it.
+    pub(crate) fn label(&self, classified: &mut Classified) -> Result<(), SinkError> {
+        let label = label_message(classified, self.pixel_size_um);
+        let told = self.outbox.label(label);
+        classified.label_seq = told.map_err(|error| SinkError(error.to_string()))?;
+        Ok(())
+    }
+
+    /// Publishes the maps of a cell whose label was published.
+    pub(crate) fn maps(&self, classified: &Classified) -> Result<(), SinkError> {
         let failed = |error: MessageError| SinkError(error.to_string());
-        let label_seq = self
-            .outbox
-            .label(label_message(classified, self.pixel_size_um))
-            .map_err(failed)?;
-        classified.label_seq = label_seq;
         for map in &classified.maps {
             let cam = CamMessage::new(
-                label_seq,
+                classified.label_seq,
                 &classified.cell,
                 classified.window,
                 map,

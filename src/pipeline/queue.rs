@@ -10,7 +10,10 @@ use std::{
         Arc, Condvar, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
+    time::Duration,
 };
+
+use senescope_hal::{Clock, HostInstant};
 
 use crate::telemetry::{Discard, Edge};
 
@@ -23,13 +26,14 @@ pub(crate) struct Fill {
     pub(crate) bytes: AtomicU64,
 }
 
-/// What happens when the queue is full.
+/// What happens when the queue is full, or what is in it has waited for too long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Policy {
     /// The producer waits: for sources that are pulled, which never lose anything.
     Wait,
-    /// The waiting tiles of the oldest frame make room: for a live microscope, which is never slowed.
-    ShedOldestFrame,
+    /// The waiting tiles of the oldest frame make room: for a live microscope, which is never slowed. They also do
+    /// when the first of them has waited for longer than this: a label that comes late helps nobody at the instrument.
+    ShedOldestFrame(Duration),
 }
 
 /// Something that waits in the queue.
@@ -41,6 +45,8 @@ pub(crate) struct Job<T> {
     pub(crate) frame: u64,
     /// Memory that it takes until its verdict has left.
     pub(crate) bytes: usize,
+    /// When it was ready.
+    pub(crate) since: HostInstant,
     /// What is to be done.
     pub(crate) work: T,
 }
@@ -49,6 +55,19 @@ struct State<T> {
     waiting: VecDeque<Job<T>>,
     bytes: usize,
     closed: bool,
+}
+
+/// What a queue has to give.
+#[derive(Debug)]
+pub(crate) enum Taken<T> {
+    /// The oldest job.
+    Job(Job<T>),
+    /// These have waited for too long: whoever took them tells about each.
+    Late(Vec<Job<T>>),
+    /// Nothing, at present.
+    Nothing,
+    /// Nothing, and nothing will come.
+    Closed,
 }
 
 /// A queue for one producer and any number of consumers.
@@ -105,20 +124,10 @@ impl<T> TileQueue<T> {
                 self.policy,
                 state.waiting.front().map(|oldest| oldest.frame),
             ) {
-                (Policy::ShedOldestFrame, Some(frame)) => {
-                    while state
-                        .waiting
-                        .front()
-                        .is_some_and(|oldest| oldest.frame == frame)
-                    {
-                        if let Some(oldest) = state.waiting.pop_front() {
-                            state.bytes -= oldest.bytes;
-                            self.edge.discard(Discard::EngineBusy, 1);
-                            shed.push(oldest);
-                        }
-                    }
+                (Policy::ShedOldestFrame(_), Some(frame)) => {
+                    self.shed(&mut state, frame, &mut shed);
                 }
-                (Policy::ShedOldestFrame, None) => {
+                (Policy::ShedOldestFrame(_), None) => {
                     // Everything is being worked on already: this tile is the one that has no room.
                     self.edge.discard(Discard::EngineBusy, 1);
                     shed.push(job);
@@ -136,7 +145,7 @@ impl<T> TileQueue<T> {
         while !state.closed && state.bytes > 0 && state.bytes + bytes > self.capacity_bytes {
             match self.policy {
                 Policy::Wait => state = self.wait(state),
-                Policy::ShedOldestFrame => return false,
+                Policy::ShedOldestFrame(_) => return false,
             }
         }
         state.bytes += bytes;
@@ -144,20 +153,49 @@ impl<T> TileQueue<T> {
         true
     }
 
-    /// The oldest job, waiting for one; `None` when the queue is closed and empty.
-    pub(crate) fn pop(&self) -> Option<Job<T>> {
+    /// Discards the waiting jobs of `frame`, which is the oldest.
+    fn shed(&self, state: &mut State<T>, frame: u64, shed: &mut Vec<Job<T>>) {
+        while let Some(oldest) = state.waiting.pop_front_if(|oldest| oldest.frame == frame) {
+            state.bytes -= oldest.bytes;
+            self.edge.discard(Discard::EngineBusy, 1);
+            shed.push(oldest);
+        }
+    }
+
+    /// The oldest job, waiting for one when `patient`.
+    pub(crate) fn take(&self, clock: &dyn Clock, patient: bool) -> Taken<T> {
         let mut state = self.lock();
         loop {
+            if let Policy::ShedOldestFrame(patience) = self.policy
+                && let Some(oldest) = state.waiting.front()
+                && clock.now().since(oldest.since) > patience
+            {
+                let (frame, mut late) = (oldest.frame, Vec::new());
+                self.shed(&mut state, frame, &mut late);
+                self.changed(&state);
+                return Taken::Late(late);
+            }
             if let Some(job) = state.waiting.pop_front() {
                 self.edge.leave(1);
                 self.changed(&state);
-                return Some(job);
+                return Taken::Job(job);
             }
-            if state.closed {
-                return None;
+            match (state.closed, patient) {
+                (true, _) => return Taken::Closed,
+                (false, false) => return Taken::Nothing,
+                (false, true) => state = self.wait(state),
             }
-            state = self.wait(state);
         }
+    }
+
+    /// Something waits for more than half of the time after which it is discarded.
+    pub(crate) fn is_pressed(&self, clock: &dyn Clock) -> bool {
+        let Policy::ShedOldestFrame(patience) = self.policy else {
+            return false;
+        };
+        let state = self.lock();
+        let oldest = state.waiting.front();
+        oldest.is_some_and(|oldest| clock.now().since(oldest.since) > patience / 2)
     }
 
     /// `bytes` of popped jobs are no longer held by anybody.
@@ -196,14 +234,27 @@ impl<T> TileQueue<T> {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+    use senescope_hal::SystemClock;
 
     use super::*;
+
+    const SHED: Policy = Policy::ShedOldestFrame(Duration::from_secs(3600));
+
+    /// The oldest job, when there is one.
+    fn pop(queue: &TileQueue<()>) -> Option<Job<()>> {
+        match queue.take(&SystemClock, true) {
+            Taken::Job(job) => Some(job),
+            Taken::Closed => None,
+            other => panic!("{other:?}"),
+        }
+    }
 
     fn job(index: u64, frame: u64, bytes: usize) -> Job<()> {
         Job {
             index,
             frame,
             bytes,
+            since: SystemClock.now(),
             work: (),
         }
     }
@@ -211,7 +262,7 @@ mod tests {
     #[test]
     fn a_live_queue_sheds_the_oldest_frame_whole() {
         let edge = Arc::new(Edge::new("tiles"));
-        let queue = TileQueue::new(4, Policy::ShedOldestFrame, edge.clone(), Arc::default());
+        let queue = TileQueue::new(4, SHED, edge.clone(), Arc::default());
         for (index, frame) in [(0, 0), (1, 0), (2, 1), (3, 1)] {
             assert!(queue.push(job(index, frame, 1)).is_empty());
         }
@@ -221,20 +272,52 @@ mod tests {
             .map(|job| job.index)
             .collect();
         assert_eq!(shed, [0, 1]);
-        assert_eq!(queue.pop().map(|job| job.index), Some(2));
+        assert_eq!(pop(&queue).map(|job| job.index), Some(2));
         assert_eq!(edge.counts().discarded[&Discard::EngineBusy], 2);
+    }
+
+    struct At(Duration);
+
+    impl Clock for At {
+        fn now(&self) -> HostInstant {
+            HostInstant(self.0.as_nanos() as u64)
+        }
+    }
+
+    #[test]
+    fn what_has_waited_too_long_is_discarded_with_its_frame() {
+        let patience = Duration::from_secs(2);
+        let edge = Arc::new(Edge::new("tiles"));
+        let policy = Policy::ShedOldestFrame(patience);
+        let queue = TileQueue::new(9, policy, edge.clone(), Arc::default());
+        for (index, frame, at) in [(0, 0, 0), (1, 0, 3), (2, 1, 3)] {
+            let since = HostInstant(Duration::from_secs(at).as_nanos() as u64);
+            let job = Job {
+                since,
+                ..job(index, frame, 1)
+            };
+            assert!(queue.push(job).is_empty());
+        }
+        assert!(!queue.is_pressed(&At(patience / 2)));
+        assert!(queue.is_pressed(&At(patience)));
+        let late = At(patience + Duration::from_nanos(1));
+        let Taken::Late(shed) = queue.take(&late, false) else {
+            panic!("nothing is late");
+        };
+        let shed: Vec<u64> = shed.iter().map(|job| job.index).collect();
+        assert_eq!(shed, [0, 1]);
+        assert!(matches!(queue.take(&late, false), Taken::Job(job) if job.index == 2));
+        assert!(matches!(queue.take(&late, false), Taken::Nothing));
+        assert_eq!(edge.counts().discarded[&Discard::EngineBusy], 2);
+        queue.close();
+        assert!(matches!(queue.take(&late, true), Taken::Closed));
     }
 
     #[test]
     fn what_is_worked_on_counts_until_it_is_released() {
-        let queue = TileQueue::new(
-            1,
-            Policy::ShedOldestFrame,
-            Arc::new(Edge::new("tiles")),
-            Arc::default(),
-        );
+        let queue = TileQueue::new(1, SHED, Arc::new(Edge::new("tiles")), Arc::default());
         assert!(queue.push(job(0, 0, 1)).is_empty());
-        let taken = queue.pop().unwrap();
+        let taken = pop(&queue).unwrap();
         assert_eq!(queue.push(job(1, 1, 1)).len(), 1);
         queue.release(taken.bytes);
         assert!(queue.push(job(2, 1, 1)).is_empty());
@@ -247,7 +330,7 @@ mod tests {
         let taken = std::thread::scope(|scope| {
             let consumer = scope.spawn(|| {
                 let mut taken = Vec::new();
-                while let Some(job) = queue.pop() {
+                while let Some(job) = pop(&queue) {
                     taken.push(job.index);
                     queue.release(job.bytes);
                 }
@@ -270,14 +353,14 @@ mod tests {
         ) {
             let edge = Arc::new(Edge::new("tiles"));
             let fill = Arc::new(Fill::default());
-            let queue = TileQueue::new(8, Policy::ShedOldestFrame, edge.clone(), fill.clone());
+            let queue = TileQueue::new(8, SHED, edge.clone(), fill.clone());
             let mut waiting = 0_i128;
             for (index, (frame, bytes, take)) in steps.into_iter().enumerate() {
                 let shed = queue.push(job(index as u64, frame, bytes));
                 waiting += 1 - shed.len() as i128;
                 prop_assert!(fill.bytes.load(Ordering::Relaxed) <= 8);
                 if take && waiting > 0 {
-                    let taken = queue.pop().unwrap();
+                    let taken = pop(&queue).unwrap();
                     waiting -= 1;
                     queue.release(taken.bytes);
                 }

@@ -82,6 +82,7 @@ pub(crate) fn label_line(classified: &Classified, pixel_size_um: f64) -> LabelLi
         t_acq_ns: Some(classified.stamps.received),
         label: label_message(classified, pixel_size_um),
         maps: classified.maps.iter().map(digest).collect(),
+        maps_shed: classified.maps_shed,
     }
 }
 

@@ -60,7 +60,7 @@ impl Reprocess for Reprocessor {
                 settings: Arc::clone(&settings),
                 source: kept.frame.source().cloned(),
             };
-            let classified = classify(&outputs, &self.ensemble, &*self.clock, &job);
+            let (classified, _) = classify(&outputs, &self.ensemble, &*self.clock, &job);
             let mut label = label_message(&classified, scan.pixel_size_um);
             // Nothing was waited for.
             label.latency_ns.clear();

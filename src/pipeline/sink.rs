@@ -25,6 +25,8 @@ pub struct Classified {
     /// The maps of the decided class: the ensemble's first, then what was asked for beside it. Empty when the
     /// ensemble cannot explain.
     pub maps: Vec<Heatmap>,
+    /// There was no time for its maps.
+    pub maps_shed: bool,
     /// What computed the networks.
     pub engine: Arc<str>,
     /// When it happened.

@@ -9,7 +9,7 @@ use super::{
     Closing, Monitor, ROWS_WAITING, Refused, acquire,
     analyse::{Analysis, Skips, Stages},
     mebibytes,
-    queue::{Policy, TileQueue},
+    queue::{Policy, Taken, TileQueue},
 };
 use crate::{
     config::{Effective, Settings},
@@ -69,7 +69,7 @@ pub fn tiles<E>(
             stop.ask();
         });
         let mut taken = Ok(());
-        while let Some(job) = queue.pop() {
+        while let Taken::Job(job) = queue.take(&SystemClock, true) {
             if taken.is_ok() {
                 taken = take(scan, &job.work.tile);
                 if taken.is_err() {

@@ -206,4 +206,7 @@ pub struct LabelLine {
     pub label: LabelMessage,
     /// Its maps.
     pub maps: Vec<MapDigest>,
+    /// There was no time for its maps.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub maps_shed: bool,
 }

@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeMap,
     fmt,
-    sync::{Mutex, PoisonError},
+    sync::{Mutex, PoisonError, atomic::AtomicU64},
 };
 
 use prometheus_client::{
@@ -42,6 +42,9 @@ pub(super) struct Metrics {
     runs: Family<One, Counter>,
     board: Family<One, Counter>,
     latency: Family<One, Histogram, fn() -> Histogram>,
+    stage_cpu: Family<One, Counter<f64, AtomicU64>>,
+    stage_wall: Family<One, Counter<f64, AtomicU64>>,
+    stage_items: Family<One, Counter>,
     queue_bytes: Family<One, Gauge>,
     queue_limit_bytes: Family<One, Gauge>,
     state: Family<One, Gauge>,
@@ -78,6 +81,9 @@ impl Metrics {
             runs: Family::default(),
             board: Family::default(),
             latency: Family::new_with_constructor(latencies),
+            stage_cpu: Family::default(),
+            stage_wall: Family::default(),
+            stage_items: Family::default(),
             queue_bytes: Family::default(),
             queue_limit_bytes: Family::default(),
             state: Family::default(),
@@ -128,6 +134,23 @@ impl Metrics {
             "From the scan of the row that decided a cell to the end of each stage",
             Unit::Seconds,
             metrics.latency.clone(),
+        );
+        registry.register_with_unit(
+            "stage_cpu",
+            "Processor time of a part of the work",
+            Unit::Seconds,
+            metrics.stage_cpu.clone(),
+        );
+        registry.register_with_unit(
+            "stage_wall",
+            "Time by the clock of a part of the work",
+            Unit::Seconds,
+            metrics.stage_wall.clone(),
+        );
+        registry.register(
+            "stage_items",
+            "How often a part of the work was done: strips, rows, cells, members on cells",
+            metrics.stage_items.clone(),
         );
         registry.register_with_unit(
             "queue",
@@ -260,6 +283,20 @@ impl Metrics {
             let more = self.more(&format!("board {name}"), *count);
             let of = [("event", name.clone())];
             self.board.get_or_create(&of).inc_by(more);
+        }
+        for (stage, cost) in &stat.spent {
+            let of = [("stage", stage.clone())];
+            let more = |what: &str, count| self.more(&format!("{stage} {what}"), count);
+            let seconds = |what, ns| more(what, ns) as f64 / 1e9;
+            self.stage_cpu
+                .get_or_create(&of)
+                .inc_by(seconds("cpu", cost.cpu_ns));
+            self.stage_wall
+                .get_or_create(&of)
+                .inc_by(seconds("wall", cost.wall_ns));
+            self.stage_items
+                .get_or_create(&of)
+                .inc_by(more("items", cost.count));
         }
         for (
             name,

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     stages::{publish::message::Kind, record::RecordingReport},
-    telemetry::{EdgeCounts, FrameQuality, Percentiles},
+    telemetry::{Cost, EdgeCounts, FrameQuality, Percentiles},
 };
 
 /// How full a queue is.
@@ -32,6 +32,9 @@ pub struct Stat {
     pub edges: Vec<EdgeCounts>,
     /// Latency of the run's labels by stage.
     pub latency: BTreeMap<String, Percentiles>,
+    /// What each part of the work of the run has cost.
+    #[serde(default)]
+    pub spent: BTreeMap<String, Cost>,
     /// Queues.
     pub queues: BTreeMap<String, Depth>,
     /// The cells of the last frame that ended; empty before there is one.
