@@ -2,6 +2,7 @@
 
 mod cell;
 mod heatmap;
+mod pool;
 mod rect;
 mod stamps;
 mod tile;
@@ -9,6 +10,7 @@ mod verdict;
 
 pub use cell::{Cell, CellFlags};
 pub use heatmap::{Heatmap, HeatmapSource};
+pub use pool::{Buffer, Pool, Pooled};
 pub use rect::Rect;
 pub use stamps::{Latency, Stamps};
 pub use tile::{Tile, TileWindow};

@@ -83,7 +83,7 @@ fn members(manifest: &Manifest, outputs: &[MemberOutput], class: usize) -> Vec<H
             Some(Heatmap {
                 class: name.clone(),
                 source: HeatmapSource::Member(member.name.clone()),
-                values: map.values,
+                values: map.values.into(),
                 range: map.range,
             })
         })
@@ -103,7 +103,7 @@ fn mean(maps: &[Heatmap]) -> Heatmap {
     Heatmap {
         class: maps[0].class.clone(),
         source: HeatmapSource::Mean,
-        values: sum.mapv(|value| (value / count) as f32),
+        values: sum.mapv(|value| (value / count) as f32).into(),
         range: ((low / count) as f32, (high / count) as f32),
     }
 }
@@ -112,7 +112,7 @@ fn mean(maps: &[Heatmap]) -> Heatmap {
 fn spread(maps: &[Heatmap], mean: &Array2<f32>) -> Heatmap {
     let mut squares = Array2::<f64>::zeros(mean.dim());
     for map in maps {
-        ndarray::azip!((square in &mut squares, value in &map.values, mean in mean) {
+        ndarray::azip!((square in &mut squares, value in &*map.values, mean in mean) {
             *square += f64::from(value - mean).powi(2);
         });
     }
@@ -121,7 +121,7 @@ fn spread(maps: &[Heatmap], mean: &Array2<f32>) -> Heatmap {
         class: maps[0].class.clone(),
         source: HeatmapSource::Spread,
         range: extremes(values.view()),
-        values,
+        values: values.into(),
     }
 }
 

@@ -53,7 +53,7 @@ impl Default for QualityConfig {
 
 /// Sets the flags of the faults that a tile (planes of `channels` × rows × columns, cut at `window`) with these
 /// statistics shows. A rule whose channels the tile does not have says nothing.
-pub(crate) fn judge(
+pub fn judge(
     config: &QualityConfig,
     tile: ArrayView3<'_, f32>,
     window: TileWindow,

@@ -202,7 +202,7 @@ impl Cutter {
         Tile {
             cell,
             window,
-            values,
+            values: values.into(),
         }
     }
 

@@ -37,4 +37,4 @@ pub use manifest::{
     OodEntry, PROLIFERATING, Rule, SENESCENT, TileSpec, Training,
 };
 pub use plan::{Engine, MemberOutput, NetworkSpec, Plan, Transform};
-pub(crate) use statistics::{Statistics, describe};
+pub use statistics::{Statistics, describe};

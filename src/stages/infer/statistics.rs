@@ -19,19 +19,19 @@ const OF_CHANNEL: usize = 5;
 
 /// The statistics of one tile.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Statistics {
+pub struct Statistics {
     values: Vec<f64>,
     channels: usize,
 }
 
 impl Statistics {
     /// All of them, in the order of [`describe`].
-    pub(crate) fn values(&self) -> &[f64] {
+    pub fn values(&self) -> &[f64] {
         &self.values
     }
 
     /// Correlation of two channels inside the cell.
-    pub(crate) fn correlation(&self, one: usize, other: usize) -> f64 {
+    pub fn correlation(&self, one: usize, other: usize) -> f64 {
         let (low, high) = (one.min(other), one.max(other));
         if low == high {
             return 1.0;
@@ -50,7 +50,7 @@ pub(crate) fn count(channels: usize) -> usize {
 /// The statistics of a tile (channels × rows × columns), inside its cell: for each channel mean, ln of the
 /// standard deviation, ln of that of the Laplacian at one and at two pixels, and skewness; then the
 /// correlation of each pair of channels.
-pub(crate) fn describe(tile: ArrayView3<'_, f32>) -> Statistics {
+pub fn describe(tile: ArrayView3<'_, f32>) -> Statistics {
     let tile = tile.mapv(f64::from);
     let (channels, rows, columns) = tile.dim();
     let mut inside = Array2::from_shape_fn((rows, columns), |(y, x)| {

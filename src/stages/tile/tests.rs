@@ -24,10 +24,10 @@ pub(super) fn cell(x: u32, y: u32, mask: Array2<bool>) -> Cell {
             height: height as u32,
         },
         area_px: mask.iter().filter(|inside| **inside).count() as u32,
-        mask,
+        mask: mask.into(),
         centroid_px: [0.0; 2],
-        outline: Vec::new(),
-        background: vec![100.0; 3],
+        outline: Vec::new().into(),
+        background: vec![100.0; 3].into(),
         decided_row: last + 40,
         flags: CellFlags::default(),
     }
