@@ -71,6 +71,12 @@ pub struct Pooled<V: Buffer> {
     home: Option<(Sender<Vec<V::Item>>, usize)>,
 }
 
+impl<V: Buffer> Default for Pooled<V> {
+    fn default() -> Self {
+        V::default().into()
+    }
+}
+
 impl<V: Buffer> From<V> for Pooled<V> {
     fn from(value: V) -> Self {
         Self { value, home: None }
