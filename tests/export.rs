@@ -286,6 +286,7 @@ fn label(seq: u64, frame: u64, cell: u32, at: [u32; 2], label: Label) -> LabelLi
             t_acq_ns: None,
         },
         maps: Vec::new(),
+        maps_shed: false,
     }
 }
 

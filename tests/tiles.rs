@@ -63,7 +63,7 @@ fn tiles(seed: u64, strip_rows: u32) -> Vec<Tile> {
     .unwrap();
     let mut assembler = Assembler::new(&scan);
     let mut corrector = Corrector::new(&scan);
-    let cutter = Cutter::new(&manifest(), &scan).unwrap();
+    let mut cutter = Cutter::new(&manifest(), &scan).unwrap();
     let mut tiles = Vec::new();
     session.arm().unwrap();
     session.start().unwrap();

@@ -134,10 +134,10 @@ impl Sink for Pictures {
     fn cell(&mut self, classified: &Classified) -> Result<(), SinkError> {
         let cell: &Cell = &classified.cell;
         self.cells.push(Drawn {
-            outline: cell.outline.clone(),
+            outline: cell.outline.to_vec(),
             label: classified.verdict.label,
             outside: cell.flags.outside_training_set,
-            mask: (cell.mask.clone(), cell.bbox.x, cell.bbox.y),
+            mask: ((*cell.mask).clone(), cell.bbox.x, cell.bbox.y),
             map: classified
                 .maps
                 .first()

@@ -3,7 +3,7 @@
 use ndarray::Array2;
 use serde::{Deserialize, Serialize};
 
-use crate::domain::Rect;
+use crate::domain::{Pooled, Rect};
 
 /// What is unusual about the image of a cell. Each flag is a reason for caution, not for discarding.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -66,15 +66,15 @@ pub struct Cell {
     /// Bounding box of the mask.
     pub bbox: Rect,
     /// The pixels of the cell: shape `bbox.height` × `bbox.width`.
-    pub mask: Array2<bool>,
+    pub mask: Pooled<Array2<bool>>,
     /// Centre of mass of the mask: x, y in pixels; the centre of the top left pixel is (0, 0).
     pub centroid_px: [f64; 2],
     /// Pixels in the mask.
     pub area_px: u32,
     /// Outer boundary of the mask: x, y of the boundary pixels' centres, closed implicitly.
-    pub outline: Vec<[u32; 2]>,
+    pub outline: Pooled<Vec<[u32; 2]>>,
     /// Local background of each channel in counts, in the scan's channel order.
-    pub background: Vec<f32>,
+    pub background: Pooled<Vec<f32>>,
     /// The row whose arrival decided the cell: at most the look-ahead below its last row, and at most the last
     /// of the frame.
     pub decided_row: u32,

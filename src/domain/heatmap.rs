@@ -2,6 +2,8 @@
 
 use ndarray::Array2;
 
+use crate::domain::Pooled;
+
 /// Whose map it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum HeatmapSource {
@@ -35,7 +37,7 @@ pub struct Heatmap {
     /// Whose map it is.
     pub source: HeatmapSource,
     /// Shape rows × columns of the tile.
-    pub values: Array2<f32>,
+    pub values: Pooled<Array2<f32>>,
     /// Minimum and maximum of the map before it was scaled, in logits per unit feature; of a spread, which is
     /// not scaled, those of its values.
     pub range: (f32, f32),

@@ -3,6 +3,7 @@
 mod cell;
 mod engine;
 mod heatmap;
+mod pool;
 mod rect;
 mod stamps;
 mod tile;
@@ -11,6 +12,7 @@ mod verdict;
 pub use cell::{Cell, CellFlags};
 pub use engine::{EngineId, Precision};
 pub use heatmap::{Heatmap, HeatmapSource};
+pub use pool::{Buffer, Pool, Pooled};
 pub use rect::Rect;
 pub use stamps::{Latency, Stamps};
 pub use tile::{Tile, TileWindow};

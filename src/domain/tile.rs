@@ -5,7 +5,7 @@ use std::sync::Arc;
 use ndarray::Array3;
 use serde::{Deserialize, Serialize};
 
-use crate::domain::Cell;
+use crate::domain::{Cell, Pooled};
 
 /// Where a tile was cut: a square of the frame, in full-resolution pixels. May reach beyond the frame.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -27,5 +27,5 @@ pub struct Tile {
     pub window: TileWindow,
     /// Shape channels × rows × columns, channels in the manifest's order, values as the manifest's
     /// normalisation says.
-    pub values: Array3<f32>,
+    pub values: Pooled<Array3<f32>>,
 }

@@ -69,7 +69,7 @@ impl Stages {
     }
 
     /// The tile of a cell that `frame` has just decided.
-    pub(crate) fn cut(&self, cell: Cell, frame: &FrameBuffer) -> Tile {
+    pub(crate) fn cut(&mut self, cell: Cell, frame: &FrameBuffer) -> Tile {
         self.cutter
             .cut(Arc::new(cell), |channel, row| frame.row(channel, row))
     }

@@ -41,7 +41,7 @@ impl Sink for RecordSink {
         let label = label_line(classified, self.pixel_size_um);
         let taken = self.tap.label(label, || {
             let maps = classified.maps.iter();
-            maps.map(|map| (page(classified, map), map.values.clone()))
+            maps.map(|map| (page(classified, map), (*map.values).clone()))
                 .collect()
         });
         self.judge(taken);

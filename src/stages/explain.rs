@@ -6,21 +6,33 @@
 //!
 //! Not done here: choosing which cells get a map, drawing.
 
-use ndarray::{Array2, ArrayView2, Axis};
+use std::sync::LazyLock;
+
+use ndarray::Array2;
 
 use crate::{
-    domain::{Heatmap, HeatmapSource},
+    domain::{Heatmap, HeatmapSource, Pool, Pooled},
     stages::infer::{Manifest, MemberOutput},
 };
 
 /// What keeps a constant map from being divided by zero, as in `grad-cam`.
 const EPSILON: f32 = 1e-7;
 
+/// Maps whose memory is kept for those to come, and the most pixels of one.
+static MAPS: LazyLock<Pool<f32>> = LazyLock::new(|| Pool::new(64, 1 << 16));
+/// Sums over members, a thread one at a time.
+static SUMS: LazyLock<Pool<f64>> = LazyLock::new(|| Pool::new(16, 1 << 16));
+/// The samples between which new ones lie.
+static TAPS: LazyLock<Pool<Tap>> = LazyLock::new(|| Pool::new(16, 1 << 12));
+
+/// Two old samples with the share of the second.
+type Tap = (usize, usize, f32);
+
 /// The map of one network.
 #[derive(Clone, Debug, PartialEq)]
 pub struct MemberMap {
     /// Rows × columns of the tile, in [0, 1].
-    pub values: Array2<f32>,
+    pub values: Pooled<Array2<f32>>,
     /// Least and greatest value at the features' resolution before scaling, after ReLU, in logits per
     /// unit feature.
     pub range: (f32, f32),
@@ -33,22 +45,37 @@ pub fn grad_cam(output: &MemberOutput, class: usize, pixels: usize) -> Option<Me
     let weights = output.cam_weights.as_ref()?;
     let weights = (class < weights.nrows()).then(|| weights.row(class))?;
     let (_, rows, columns) = features.dim();
-    let mut sum = Array2::<f64>::zeros((rows, columns));
-    for (map, weight) in features.axis_iter(Axis(0)).zip(weights) {
+    let features = features.as_standard_layout();
+    let maps = features.as_slice().unwrap_or_default();
+    let mut sum = SUMS.lend(SUMS.take());
+    sum.resize(rows * columns, 0.0);
+    for (map, weight) in maps.chunks_exact((rows * columns).max(1)).zip(weights) {
         let weight = f64::from(*weight);
-        sum.zip_mut_with(&map, |sum, value| *sum += weight * f64::from(*value));
+        for (sum, value) in sum.iter_mut().zip(map) {
+            *sum += weight * f64::from(*value);
+        }
     }
-    let cam = sum.mapv(|value| value.max(0.0) as f32);
-    let range = extremes(cam.view());
-    let values = scaled(resized(scaled(cam).view(), pixels));
+    let mut cam = MAPS.lend(MAPS.take());
+    cam.extend(sum.iter().map(|value| value.max(0.0) as f32));
+    let range = extremes(&cam);
+    scale(&mut cam, range);
+    let mut values = MAPS.take();
+    let range_of_map = resize(&cam, [rows, columns], pixels, &mut values);
+    scale(&mut values, range_of_map);
+    // There are as many as the shape says.
+    let values = Array2::from_shape_vec((pixels, pixels), values).unwrap_or_default();
+    let values = MAPS.lend(values);
     Some(MemberMap { values, range })
 }
 
 /// The ensemble's map of `class`: the mean of the members' maps; its range is the mean of their ranges.
 /// `None` when no member can be explained.
 pub fn explain(manifest: &Manifest, outputs: &[MemberOutput], class: usize) -> Option<Heatmap> {
-    let own = members(manifest, outputs, class);
-    (!own.is_empty()).then(|| mean(&own))
+    let mut mean = Mean::default();
+    for (_, map) in members(manifest, outputs, class) {
+        mean.add(&map);
+    }
+    mean.finish(manifest.classes.get(class)?)
 }
 
 /// [`explain`], then each member's own map in the manifest's order, then in how far they disagree. Empty when
@@ -58,124 +85,202 @@ pub fn explain_in_full(
     outputs: &[MemberOutput],
     class: usize,
 ) -> Vec<Heatmap> {
-    let own = members(manifest, outputs, class);
-    if own.is_empty() {
+    let Some(name) = manifest.classes.get(class) else {
         return Vec::new();
+    };
+    let mut mean = Mean::default();
+    let mut own = Vec::new();
+    for (member, map) in members(manifest, outputs, class) {
+        mean.add(&map);
+        own.push(Heatmap {
+            class: name.clone(),
+            source: HeatmapSource::Member(member.to_owned()),
+            values: map.values,
+            range: map.range,
+        });
     }
-    let mut maps = vec![mean(&own)];
-    let disagreement = spread(&own, &maps[0].values);
+    let Some(mean) = mean.finish(name) else {
+        return Vec::new();
+    };
+    let disagreement = spread(&own, &mean.values);
+    let mut maps = vec![mean];
     maps.extend(own);
     maps.push(disagreement);
     maps
 }
 
-/// The map of each member that has one.
-fn members(manifest: &Manifest, outputs: &[MemberOutput], class: usize) -> Vec<Heatmap> {
-    let Some(name) = manifest.classes.get(class) else {
-        return Vec::new();
-    };
-    manifest
-        .members
-        .iter()
-        .zip(outputs)
-        .filter_map(|(member, output)| {
-            let map = grad_cam(output, class, manifest.tile.pixels)?;
-            Some(Heatmap {
-                class: name.clone(),
-                source: HeatmapSource::Member(member.name.clone()),
-                values: map.values,
-                range: map.range,
-            })
-        })
-        .collect()
+/// Name and map of each member that has one.
+fn members<'a>(
+    manifest: &'a Manifest,
+    outputs: &'a [MemberOutput],
+    class: usize,
+) -> impl Iterator<Item = (&'a str, MemberMap)> {
+    let members = manifest.members.iter().zip(outputs);
+    members.filter_map(move |(member, output)| {
+        let map = grad_cam(output, class, manifest.tile.pixels)?;
+        Some((member.name.as_str(), map))
+    })
 }
 
-/// The mean of maps, of which there is at least one.
-fn mean(maps: &[Heatmap]) -> Heatmap {
-    let count = maps.len() as f64;
-    let mut sum = Array2::<f64>::zeros(maps[0].values.dim());
-    let (mut low, mut high) = (0.0, 0.0);
-    for map in maps {
-        sum.zip_mut_with(&map.values, |sum, value| *sum += f64::from(*value));
-        low += f64::from(map.range.0);
-        high += f64::from(map.range.1);
+/// The mean of maps of one shape, as they come.
+#[derive(Default)]
+struct Mean {
+    sum: Pooled<Vec<f64>>,
+    shape: (usize, usize),
+    maps: u32,
+    low: f64,
+    high: f64,
+}
+
+impl Mean {
+    fn add(&mut self, map: &MemberMap) {
+        if self.maps == 0 {
+            self.shape = map.values.dim();
+            self.sum = SUMS.lend(SUMS.take());
+            self.sum.resize(map.values.len(), 0.0);
+        }
+        self.maps += 1;
+        for (sum, value) in self.sum.iter_mut().zip(map.values.iter()) {
+            *sum += f64::from(*value);
+        }
+        self.low += f64::from(map.range.0);
+        self.high += f64::from(map.range.1);
     }
-    Heatmap {
-        class: maps[0].class.clone(),
-        source: HeatmapSource::Mean,
-        values: sum.mapv(|value| (value / count) as f32),
-        range: ((low / count) as f32, (high / count) as f32),
+
+    /// The mean; `None` without maps.
+    fn finish(self, class: &str) -> Option<Heatmap> {
+        let count = f64::from(self.maps);
+        let mut values = MAPS.take();
+        values.extend(self.sum.iter().map(|value| (value / count) as f32));
+        // There are as many as the shape says.
+        let values = Array2::from_shape_vec(self.shape, values).unwrap_or_default();
+        (self.maps > 0).then(|| Heatmap {
+            class: class.to_owned(),
+            source: HeatmapSource::Mean,
+            values: MAPS.lend(values),
+            range: ((self.low / count) as f32, (self.high / count) as f32),
+        })
     }
 }
 
 /// The standard deviation of maps about their `mean`.
 fn spread(maps: &[Heatmap], mean: &Array2<f32>) -> Heatmap {
-    let mut squares = Array2::<f64>::zeros(mean.dim());
+    let mut squares = SUMS.lend(SUMS.take());
+    squares.resize(mean.len(), 0.0);
     for map in maps {
-        ndarray::azip!((square in &mut squares, value in &map.values, mean in mean) {
+        let values = map.values.iter().zip(mean);
+        for (square, (value, mean)) in squares.iter_mut().zip(values) {
             *square += f64::from(value - mean).powi(2);
-        });
+        }
     }
-    let values = squares.mapv(|square| (square / maps.len() as f64).sqrt() as f32);
+    let count = maps.len() as f64;
+    let mut values = MAPS.take();
+    values.extend(squares.iter().map(|square| (square / count).sqrt() as f32));
+    let range = extremes(&values);
+    let values = Array2::from_shape_vec(mean.dim(), values).unwrap_or_default();
     Heatmap {
         class: maps[0].class.clone(),
         source: HeatmapSource::Spread,
-        range: extremes(values.view()),
-        values,
+        range,
+        values: MAPS.lend(values),
     }
 }
 
-fn extremes(map: ArrayView2<'_, f32>) -> (f32, f32) {
-    map.iter()
-        .fold((f32::INFINITY, f32::NEG_INFINITY), |(low, high), value| {
-            (low.min(*value), high.max(*value))
-        })
+/// Least and greatest value.
+fn extremes(map: &[f32]) -> (f32, f32) {
+    let mut all = Extremes::default();
+    all.add(map);
+    all.finish()
 }
 
-/// (x − min) / (ε + max(x − min)).
-fn scaled(mut map: Array2<f32>) -> Array2<f32> {
-    let (low, high) = extremes(map.view());
-    let span = EPSILON + (high - low);
-    map.mapv_inplace(|value| (value - low) / span);
-    map
+/// Least and greatest value so far, in lanes that do not wait for each other.
+struct Extremes {
+    low: [f32; 8],
+    high: [f32; 8],
 }
 
-/// Bilinear resize as OpenCV's `INTER_LINEAR`: centres of pixels at half, edges repeated, columns first.
-fn resized(map: ArrayView2<'_, f32>, pixels: usize) -> Array2<f32> {
-    let (rows, columns) = map.dim();
-    let across = taps(columns, pixels);
-    let wide = Array2::from_shape_fn((rows, pixels), |(y, x)| {
-        let (at, next, share) = across[x];
-        map[(y, at)] * (1.0 - share) + map[(y, next)] * share
-    });
-    let down = taps(rows, pixels);
-    Array2::from_shape_fn((pixels, pixels), |(y, x)| {
-        let (at, next, share) = down[y];
-        wide[(at, x)] * (1.0 - share) + wide[(next, x)] * share
-    })
+impl Default for Extremes {
+    fn default() -> Self {
+        Self {
+            low: [f32::INFINITY; 8],
+            high: [f32::NEG_INFINITY; 8],
+        }
+    }
 }
 
-/// For each of `pixels` new samples: the two old ones and the share of the second.
-fn taps(length: usize, pixels: usize) -> Vec<(usize, usize, f32)> {
-    let scale = length as f64 / pixels as f64;
-    (0..pixels)
-        .map(|index| {
-            let position = ((index as f64 + 0.5) * scale - 0.5) as f32;
-            let low = position.floor();
-            if low < 0.0 {
-                (0, 0, 0.0)
-            } else if low as usize + 1 >= length {
-                (length - 1, length - 1, 0.0)
-            } else {
-                (low as usize, low as usize + 1, position - low)
+impl Extremes {
+    fn add(&mut self, values: &[f32]) {
+        for values in values.chunks(8) {
+            let lanes = self.low.iter_mut().zip(&mut self.high);
+            for ((low, high), value) in lanes.zip(values) {
+                *low = if *value < *low { *value } else { *low };
+                *high = if *value > *high { *value } else { *high };
             }
-        })
-        .collect()
+        }
+    }
+
+    fn finish(self) -> (f32, f32) {
+        (
+            self.low.into_iter().fold(f32::INFINITY, f32::min),
+            self.high.into_iter().fold(f32::NEG_INFINITY, f32::max),
+        )
+    }
+}
+
+/// (x − min) / (ε + max(x − min)), from the least and the greatest value.
+fn scale(map: &mut [f32], (low, high): (f32, f32)) {
+    let span = EPSILON + (high - low);
+    for value in map {
+        *value = (*value - low) / span;
+    }
+}
+
+/// Bilinear resize as OpenCV's `INTER_LINEAR`: centres of pixels at half, edges repeated, columns first. Appends the
+/// new samples to `out`; gives the least and the greatest.
+fn resize(
+    map: &[f32],
+    [rows, columns]: [usize; 2],
+    pixels: usize,
+    out: &mut Vec<f32>,
+) -> (f32, f32) {
+    let mut taps = TAPS.lend(TAPS.take());
+    taps.extend((0..pixels).map(|index| tap(index, columns, pixels)));
+    let mut wide = MAPS.lend(MAPS.take());
+    for row in map.chunks_exact(columns.max(1)) {
+        wide.extend(
+            taps.iter()
+                .map(|(at, next, share)| row[*at] * (1.0 - share) + row[*next] * share),
+        );
+    }
+    let mut all = Extremes::default();
+    for index in 0..pixels {
+        let (at, next, share) = tap(index, rows, pixels);
+        let [upper, lower] = [at, next].map(|row| &wide[row * pixels..(row + 1) * pixels]);
+        let begin = out.len();
+        let kept = 1.0 - share;
+        out.extend(upper.iter().zip(lower).map(|(a, b)| a * kept + b * share));
+        all.add(&out[begin..]);
+    }
+    all.finish()
+}
+
+/// Where a new sample lies between `length` old ones.
+fn tap(index: usize, length: usize, pixels: usize) -> Tap {
+    let scale = length as f64 / pixels as f64;
+    let position = ((index as f64 + 0.5) * scale - 0.5) as f32;
+    let low = position.floor();
+    if low < 0.0 {
+        (0, 0, 0.0)
+    } else if low as usize + 1 >= length {
+        (length - 1, length - 1, 0.0)
+    } else {
+        (low as usize, low as usize + 1, position - low)
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use ndarray::{Array3, array};
+    use ndarray::{Array3, Axis, array};
     use proptest::prelude::*;
 
     use super::*;
@@ -227,7 +332,7 @@ mod tests {
         #[test]
         fn a_map_is_between_zero_and_one_and_reaches_both(output in any_output(), class in 0_usize..2) {
             let map = grad_cam(&output, class, 32).unwrap();
-            let (low, high) = extremes(map.values.view());
+            let (low, high) = extremes(map.values.as_slice().unwrap());
             prop_assert_eq!(low, 0.0);
             prop_assert!(high <= 1.0);
             // A map that is nowhere above zero stays zero.
@@ -276,12 +381,14 @@ mod tests {
             [1.5, 1.9375, 2.8125, 3.25],
             [2.0, 2.5, 3.5, 4.0]
         ];
-        assert_eq!(resized(array![[0.0, 1.0], [2.0, 4.0]].view(), 4), expected);
+        let mut found = Vec::new();
+        let range = resize(&[0.0, 1.0, 2.0, 4.0], [2, 2], 4, &mut found);
+        assert_eq!(found, expected.as_slice().unwrap());
+        assert_eq!(range, (0.0, 4.0));
         // A single sample fills everything.
-        assert_eq!(
-            resized(array![[3.0]].view(), 2),
-            array![[3.0, 3.0], [3.0, 3.0]]
-        );
+        found.clear();
+        resize(&[3.0], [1, 1], 2, &mut found);
+        assert_eq!(found, [3.0; 4]);
     }
 
     #[test]
@@ -323,7 +430,7 @@ mod tests {
         assert_eq!(mean.source, HeatmapSource::Mean);
         assert_eq!(mean.range, (0.0, 2.0));
         let expected = (maps[0].values.mapv(f64::from) + maps[1].values.mapv(f64::from)) / 2.0;
-        assert_eq!(mean.values, expected.mapv(|value| value as f32));
+        assert_eq!(*mean.values, expected.mapv(|value| value as f32));
         assert_eq!(explain(&manifest, &[labels_only], 1), None);
     }
 
@@ -364,7 +471,7 @@ mod tests {
         let disagreement = maps[3].values.column(0);
         assert!((disagreement[0] - 0.5).abs() < 1e-6);
         assert!(disagreement[disagreement.len() / 2] < 0.02);
-        assert_eq!(maps[3].range, extremes(maps[3].values.view()));
+        assert_eq!(maps[3].range, extremes(maps[3].values.as_slice().unwrap()));
         // A member alone agrees with itself.
         let alone = explain_in_full(&manifest, &[down], 1);
         assert!(alone[2].values.iter().all(|value| *value == 0.0));

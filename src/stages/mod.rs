@@ -4,6 +4,7 @@
 pub mod assemble;
 pub mod combine;
 pub mod correct;
+mod distance;
 pub mod explain;
 pub mod infer;
 pub mod publish;

@@ -7,12 +7,14 @@
 //! Not done here: SRS and TPEF exchanged look like another cell, not like a fault; only the comparison with the
 //! training set notices them.
 
-use ndarray::{Array2, ArrayView2, ArrayView3, Axis};
+use std::sync::LazyLock;
+
+use ndarray::ArrayView3;
 use senescope_hal::ChannelName;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    domain::{CellFlags, TileWindow},
+    domain::{CellFlags, Pool, TileWindow},
     stages::{infer::Statistics, tile::noise_correlation},
 };
 
@@ -53,7 +55,7 @@ impl Default for QualityConfig {
 
 /// Sets the flags of the faults that a tile (planes of `channels` × rows × columns, cut at `window`) with these
 /// statistics shows. A rule whose channels the tile does not have says nothing.
-pub(crate) fn judge(
+pub fn judge(
     config: &QualityConfig,
     tile: ArrayView3<'_, f32>,
     window: TileWindow,
@@ -64,15 +66,27 @@ pub(crate) fn judge(
     let plane = |name: ChannelName| channels.iter().position(|channel| *channel == name);
     let (srs, tpef) = (plane(ChannelName::srs()), plane(ChannelName::tpef()));
     let trans = plane(ChannelName::trans());
-    let inside = tile.map_axis(Axis(0), |values| values.iter().any(|value| *value != 0.0));
-    let pixels = tile.len_of(Axis(1));
+    let tile = tile.as_standard_layout();
+    let samples = tile.as_slice().unwrap_or_default();
+    let (channels_of_tile, rows, columns) = tile.dim();
+    let plane_of = |channel: usize| Plane {
+        samples: &samples[channel * rows * columns..(channel + 1) * rows * columns],
+        columns,
+    };
+    let mut inside = INSIDE.lend(INSIDE.take());
+    inside.resize(rows * columns, false);
+    for channel in 0..channels_of_tile {
+        for (inside, value) in inside.iter_mut().zip(plane_of(channel).samples) {
+            *inside |= *value != 0.0;
+        }
+    }
+    let pixels = rows;
     // Pixels of the frame in one of the tile.
     let scale = window.size / pixels as f64;
     let of_noise = noise_correlation(window.y, scale, pixels);
     let saturated = flags.saturated;
     let lost = |channel: Option<usize>| {
-        let plane = tile.index_axis(Axis(0), channel?);
-        match coherence(plane, &inside)? {
+        match coherence(plane_of(channel?), &inside)? {
             // A detector that gives one number is off, or at its limit.
             Coherence::Flat => Some(!saturated),
             Coherence::Of(_) if of_noise > TOO_COARSE => None,
@@ -96,7 +110,7 @@ pub(crate) fn judge(
         // Pixels that are larger than the tile's own were never sharp.
         flags.out_of_focus = scale >= 1.0
             && !(trans_lost || flags.channels_exchanged)
-            && sharpness(tile.index_axis(Axis(0), trans), &inside)
+            && sharpness(plane_of(trans), &inside)
                 .is_some_and(|sharpness| sharpness < config.least_sharpness);
     }
 }
@@ -110,18 +124,44 @@ enum Coherence {
     Of(f64),
 }
 
+/// Which pixels of a tile lie in its cell, for the tiles to come.
+static INSIDE: LazyLock<Pool<bool>> = LazyLock::new(|| Pool::new(64, 1 << 16));
+
+/// A channel of a tile.
+#[derive(Clone, Copy)]
+struct Plane<'a> {
+    samples: &'a [f32],
+    columns: usize,
+}
+
+impl<'a> Plane<'a> {
+    /// Each row but the last with the one below it, and which of their pixels are `inside`.
+    fn pairs<'b>(
+        self,
+        inside: &'b [bool],
+    ) -> impl Iterator<Item = ([&'a [f32]; 2], [&'b [bool]; 2])> {
+        let columns = self.columns.max(1);
+        let rows = self.samples.chunks_exact(columns);
+        let rows = rows.clone().zip(rows.skip(1));
+        let inside = inside.chunks_exact(columns);
+        let inside = inside.clone().zip(inside.skip(1));
+        rows.zip(inside)
+            .map(|((above, below), (in_above, in_below))| ([above, below], [in_above, in_below]))
+    }
+}
+
 /// [`Coherence`] of a plane inside the cell; `None` when there are too few pixels to tell.
-fn coherence(plane: ArrayView2<'_, f32>, inside: &Array2<bool>) -> Option<Coherence> {
+fn coherence(plane: Plane<'_>, inside: &[bool]) -> Option<Coherence> {
     let mut count = 0_u32;
     // Sums of both values, of their squares and of their product.
     let mut sums = [0.0_f64; 5];
-    let rows = plane.outer_iter().zip(inside.outer_iter());
-    for ((above, inside_above), (below, inside_below)) in rows.clone().zip(rows.skip(1)) {
-        let pairs = above
+    for ([above, below], [in_above, in_below]) in plane.pairs(inside) {
+        let values = above.iter().zip(below);
+        let both = in_above
             .iter()
-            .zip(below)
-            .zip(inside_above.iter().zip(inside_below));
-        for ((above, below), _) in pairs.filter(|(_, (above, below))| **above && **below) {
+            .zip(in_below)
+            .map(|(above, below)| *above && *below);
+        for ((above, below), _) in values.zip(both).filter(|(_, both)| *both) {
             let (above, below) = (f64::from(*above), f64::from(*below));
             count += 1;
             let terms = [above, below, above * above, below * below, above * below];
@@ -145,16 +185,15 @@ fn coherence(plane: ArrayView2<'_, f32>, inside: &Array2<bool>) -> Option<Cohere
 /// Mean product of the differences between neighbours in one row and in the next, against the same of pixels
 /// [`COARSE`] apart: fine contrast against coarse. Noise of two rows is independent and averages out of both.
 /// `None` without coarse contrast.
-fn sharpness(plane: ArrayView2<'_, f32>, inside: &Array2<bool>) -> Option<f64> {
+fn sharpness(plane: Plane<'_>, inside: &[bool]) -> Option<f64> {
     let contrast = |lag: usize| {
         let (mut sum, mut count) = (0.0, 0_u32);
-        let rows = plane.outer_iter().zip(inside.outer_iter());
-        for ((one, inside_one), (next, inside_next)) in rows.clone().zip(rows.skip(1)) {
-            for left in 0..one.len().saturating_sub(lag) {
+        for ([one, next], [in_one, in_next]) in plane.pairs(inside) {
+            let difference = |row: &[f32], left: usize| f64::from(row[left + lag] - row[left]);
+            for left in 0..plane.columns.saturating_sub(lag) {
                 let right = left + lag;
-                if inside_one[left] && inside_one[right] && inside_next[left] && inside_next[right]
-                {
-                    sum += f64::from(one[right] - one[left]) * f64::from(next[right] - next[left]);
+                if in_one[left] && in_one[right] && in_next[left] && in_next[right] {
+                    sum += difference(one, left) * difference(next, left);
                     count += 1;
                 }
             }
@@ -167,7 +206,7 @@ fn sharpness(plane: ArrayView2<'_, f32>, inside: &Array2<bool>) -> Option<f64> {
 
 #[cfg(test)]
 mod tests {
-    use ndarray::Array3;
+    use ndarray::{Array2, Array3};
 
     use super::*;
 
@@ -190,7 +229,7 @@ mod tests {
 
     /// Correlation of rows, or nothing.
     fn of(plane: &Array2<f32>, inside: bool) -> Option<Coherence> {
-        coherence(plane.view(), &Array2::from_elem((48, 48), inside))
+        coherence(flat(plane), &[inside; 48 * 48])
     }
 
     #[test]
@@ -210,13 +249,20 @@ mod tests {
 
     #[test]
     fn a_soft_image_has_less_fine_contrast_and_noise_changes_it_little() {
-        let all = Array2::from_elem((48, 48), true);
-        let sharp = |plane: Array2<f32>| sharpness(plane.view(), &all).unwrap();
+        let all = [true; 48 * 48];
+        let sharp = |plane: Array2<f32>| sharpness(flat(&plane), &all).unwrap();
         let (fine, soft) = (sharp(waves(8.0)), sharp(waves(24.0)));
         assert!(soft < 0.5 * fine, "{soft} {fine}");
         let noisy = sharp(waves(24.0) + 0.2 * noise(3));
         assert!((noisy - soft).abs() < 0.1, "{noisy} {soft}");
-        assert_eq!(sharpness(Array2::ones((48, 48)).view(), &all), None);
+        assert_eq!(sharpness(flat(&Array2::ones((48, 48))), &all), None);
+    }
+
+    fn flat(plane: &Array2<f32>) -> Plane<'_> {
+        Plane {
+            samples: plane.as_slice().unwrap(),
+            columns: plane.ncols(),
+        }
     }
 
     /// The flags of a tile of TRANS, SRS and TPEF, with `scale` pixels of the frame in each of its own.

@@ -19,13 +19,13 @@ use senescope_hal::{ChannelInfo, ChannelName, ScanActual};
 use thiserror::Error;
 
 use crate::{
-    domain::{Cell, Rect, Tile, TileWindow},
+    domain::{Cell, Pool, Rect, Tile, TileWindow},
     stages::infer::{Manifest, Rule},
 };
 
-use fade::fade;
+use fade::Fade;
+use resample::Resampler;
 pub(crate) use resample::noise_correlation;
-use resample::{Taps, resample};
 
 /// Smallest and largest pixel in µm that tiles are cut from.
 pub const PIXEL_SIZE_UM: [f64; 2] = [0.02, 5.0];
@@ -70,7 +70,13 @@ pub struct Cutter {
     pixels: usize,
     margin: f64,
     taper: f64,
+    fade: Fade,
+    resampler: Resampler,
+    tiles: Pool<f32>,
 }
+
+/// Tiles whose memory is kept for those to come.
+const KEPT: usize = 64;
 
 /// Where a plane of the tile comes from.
 #[derive(Clone, Copy, Debug)]
@@ -134,22 +140,28 @@ impl Cutter {
                     zero: zero(&scan.channels[index]),
                 })
             })
-            .collect::<Result<_, _>>()?;
+            .collect::<Result<Vec<_>, _>>()?;
+        let [margin, taper] =
+            [manifest.tile.margin_um, manifest.tile.taper_um].map(|um| um / pixel_size_um);
+        let samples = channels.len() * manifest.tile.pixels.pow(2);
         Ok(Self {
             channels,
             width: scan.width,
             height: scan.height,
             size: manifest.tile.size_um / pixel_size_um,
             pixels: manifest.tile.pixels,
-            margin: manifest.tile.margin_um / pixel_size_um,
-            taper: manifest.tile.taper_um / pixel_size_um,
+            margin,
+            taper,
+            fade: Fade::new(margin, taper),
+            resampler: Resampler::default(),
+            tiles: Pool::new(KEPT, samples),
         })
     }
 
     /// Cuts the tile of `cell`. `rows` gives the counts of a row by channel of the scan and row of the
     /// frame, `None` when they are missing. Sets the flag `larger_than_tile` where it is due.
     pub fn cut<'a>(
-        &self,
+        &mut self,
         mut cell: Arc<Cell>,
         rows: impl Fn(usize, u32) -> Option<&'a [u16]>,
     ) -> Tile {
@@ -169,40 +181,52 @@ impl Cutter {
             Arc::make_mut(&mut cell).flags.larger_than_tile = true;
         }
         let region = self.region(&cell, window);
-        let fade = fade(&cell, region, self.margin, self.taper);
         let scale = self.size / self.pixels as f64;
-        let across = Taps::new(window.x, scale, self.pixels, region.left..region.right);
-        let down = Taps::new(window.y, scale, self.pixels, region.top..region.bottom);
-        let mut values = Array3::zeros((self.channels.len(), self.pixels, self.pixels));
-        for (channel, mut plane) in self.channels.iter().zip(values.outer_iter_mut()) {
+        let resampler = &mut self.resampler;
+        let across = region.left..region.right;
+        let down = region.top..region.bottom;
+        resampler.across.fill(window.x, scale, self.pixels, across);
+        resampler.down.fill(window.y, scale, self.pixels, down);
+        let fade = self.fade.of(&cell, region);
+        let (width, height) = (region.width(), region.height());
+        let pixels = self.pixels;
+        let mut values = self.tiles.take();
+        values.resize(self.channels.len() * pixels * pixels, 0.0);
+        let planes = values.chunks_exact_mut((pixels * pixels).max(1));
+        for (channel, plane) in self.channels.iter().zip(planes) {
             let background = cell
                 .background
                 .get(channel.index)
                 .map_or(0.0, |counts| f64::from(*counts));
             let row = |row: u32| rows(channel.index, row);
             let gain = channel.gain(&cell, background, row);
-            let mut image = fade.clone();
-            for (line, y) in image.outer_iter_mut().zip(region.top..) {
+            let image = |y: usize, line: &mut [f64]| {
                 // A row index of the frame fits: the region lies in it.
-                let counts = u32::try_from(y)
+                let counts = u32::try_from(region.top + y)
                     .ok()
                     .and_then(row)
                     .and_then(|counts| counts.get(region.left..region.right));
-                match counts {
-                    Some(counts) => line.into_iter().zip(counts).for_each(|(value, counts)| {
-                        *value *= (f64::from(*counts) - background) * gain;
-                    }),
-                    None => line.into_iter().for_each(|value| *value = 0.0),
+                let Some(counts) = counts else { return false };
+                let shares = &fade[y * width..(y + 1) * width];
+                for ((value, share), counts) in line.iter_mut().zip(shares).zip(counts) {
+                    *value = share * ((f64::from(*counts) - background) * gain);
                 }
-            }
-            resample(&image, &across, &down, |at, value| {
-                plane[at] = value.clamp(-1.0, 1.0) as f32;
+                true
+            };
+            resampler.resample([height, width], image, |(y, x), line| {
+                let target = &mut plane[y * pixels + x..][..line.len()];
+                for (target, value) in target.iter_mut().zip(line) {
+                    *target = value.clamp(-1.0, 1.0) as f32;
+                }
             });
         }
+        // There are as many as the shape says.
+        let shape = (self.channels.len(), pixels, pixels);
+        let values = Array3::from_shape_vec(shape, values).unwrap_or_default();
         Tile {
             cell,
             window,
-            values,
+            values: self.tiles.lend(values),
         }
     }
 

@@ -90,7 +90,7 @@ impl TileWriter {
         Known { matched, mark }: Known,
     ) -> Result<(), Failure> {
         let cell = &tile.cell;
-        for value in &tile.values {
+        for value in tile.values.iter() {
             self.tiles.write(&value.to_le_bytes())?;
         }
         if let Some(structures) = &mut self.structures {

@@ -42,4 +42,4 @@ pub use manifest::{
 };
 pub use plan::{Engine, MemberOutput, NetworkSpec, Plan, Transform};
 pub use select::{EngineOptions, OnnxRuntimeOptions, OpenVinoOptions, Outcome, Trial};
-pub(crate) use statistics::{Statistics, describe};
+pub use statistics::{Statistics, describe};

@@ -4,7 +4,11 @@
 //! two classes, and strange tiles fall into the middle (the model card has the figures). The recipe's
 //! `ood.py` is the second implementation; `golden.npz` holds both to each other.
 
-use ndarray::{Array2, ArrayView2, ArrayView3, Axis};
+use std::{ops::Range, sync::LazyLock};
+
+use ndarray::ArrayView3;
+
+use crate::domain::Pool;
 
 /// Fewer pixels than this are no cell; the whole tile is described then.
 const FEWEST_PIXELS: usize = 30;
@@ -19,19 +23,19 @@ const OF_CHANNEL: usize = 5;
 
 /// The statistics of one tile.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Statistics {
+pub struct Statistics {
     values: Vec<f64>,
     channels: usize,
 }
 
 impl Statistics {
     /// All of them, in the order of [`describe`].
-    pub(crate) fn values(&self) -> &[f64] {
+    pub fn values(&self) -> &[f64] {
         &self.values
     }
 
     /// Correlation of two channels inside the cell.
-    pub(crate) fn correlation(&self, one: usize, other: usize) -> f64 {
+    pub fn correlation(&self, one: usize, other: usize) -> f64 {
         let (low, high) = (one.min(other), one.max(other));
         if low == high {
             return 1.0;
@@ -47,105 +51,244 @@ pub(crate) fn count(channels: usize) -> usize {
     OF_CHANNEL * channels + channels * channels.saturating_sub(1) / 2
 }
 
+/// Runs of pixels, row by row: row, first column and the one after the last.
+type Runs = Vec<(usize, Range<usize>)>;
+
+/// Lists of runs for the tiles to come: more than there are threads, of as many runs as a tile has.
+static RUNS: LazyLock<Pool<(usize, Range<usize>)>> = LazyLock::new(|| Pool::new(64, 1 << 14));
+
 /// The statistics of a tile (channels × rows × columns), inside its cell: for each channel mean, ln of the
 /// standard deviation, ln of that of the Laplacian at one and at two pixels, and skewness; then the
 /// correlation of each pair of channels.
-pub(crate) fn describe(tile: ArrayView3<'_, f32>) -> Statistics {
-    let tile = tile.mapv(f64::from);
+pub fn describe(tile: ArrayView3<'_, f32>) -> Statistics {
     let (channels, rows, columns) = tile.dim();
-    let mut inside = Array2::from_shape_fn((rows, columns), |(y, x)| {
-        (0..channels).any(|channel| tile[[channel, y, x]] != 0.0)
-    });
-    if inside.iter().filter(|inside| **inside).count() < FEWEST_PIXELS {
-        inside.fill(true);
-    }
-    let coarse = blocks(inside.mapv(|inside| f64::from(u8::from(inside))).view())
-        .mapv(|covered| covered == 1.0);
-    let mut row = Vec::with_capacity(count(channels));
-    let mut centred = Vec::with_capacity(channels);
-    for plane in tile.axis_iter(Axis(0)) {
-        let values = chosen(plane, inside.view());
-        let mean = mean(&values);
-        let deviations: Vec<f64> = values.iter().map(|value| value - mean).collect();
-        let scale = spread(&values);
-        let cubes: Vec<f64> = deviations.iter().map(|value| value.powi(3)).collect();
-        let skew = self::mean(&cubes) / scale.powi(3);
-        let detail = spread(&inner_laplacian(plane, inside.view()));
-        let averaged = blocks(plane);
-        let structure = match inner_laplacian(averaged.view(), coarse.view()) {
-            values if values.len() >= FEWEST_BLOCKS => spread(&values),
-            _ => detail,
+    let tile = tile.as_standard_layout();
+    let image = Image {
+        samples: tile.as_slice().unwrap_or_default(),
+        rows,
+        columns,
+    };
+    let mut fine = RUNS.lend(RUNS.take());
+    let mut coarse = RUNS.lend(RUNS.take());
+    let inside = |y: usize, x: usize| image.is_inside(channels, y, x);
+    find_runs(rows, columns, inside, &mut fine);
+    if fine.iter().map(|(_, run)| run.len()).sum::<usize>() < FEWEST_PIXELS {
+        fine.clear();
+        fine.extend((0..rows).map(|y| (y, 0..columns)));
+        coarse.extend((0..rows / 2).map(|y| (y, 0..columns / 2)));
+    } else {
+        let covered = |y: usize, x: usize| {
+            inside(2 * y, 2 * x)
+                && inside(2 * y, 2 * x + 1)
+                && inside(2 * y + 1, 2 * x)
+                && inside(2 * y + 1, 2 * x + 1)
         };
-        row.extend([
-            mean,
-            scale.ln(),
-            detail.ln(),
-            structure.ln(),
-            skew.clamp(-LARGEST_SKEW, LARGEST_SKEW),
-        ]);
-        centred.push((deviations, scale));
+        find_runs(rows / 2, columns / 2, covered, &mut coarse);
     }
-    for (first, (a, scale_a)) in centred.iter().enumerate() {
-        for (b, scale_b) in centred.iter().skip(first + 1) {
-            let products: Vec<f64> = a.iter().zip(b).map(|(a, b)| a * b).collect();
-            row.push(mean(&products) / (scale_a * scale_b));
+    let mut values = Vec::with_capacity(count(channels));
+    // Some at a time: sums do not wait for each other then.
+    let mut channel = 0;
+    while channel < channels {
+        match channels - channel {
+            1 => image.describe_channels::<1>(channel, &fine, &coarse, &mut values),
+            2 => image.describe_channels::<2>(channel, &fine, &coarse, &mut values),
+            _ => image.describe_channels::<3>(channel, &fine, &coarse, &mut values),
+        }
+        channel += 3;
+    }
+    for one in 0..channels {
+        for other in one + 1..channels {
+            let correlation = image.correlation(&fine, [one, other], &values);
+            values.push(correlation);
         }
     }
-    Statistics {
-        values: row,
-        channels,
+    for of_channel in values.chunks_exact_mut(OF_CHANNEL).take(channels) {
+        of_channel[1] = of_channel[1].ln();
+    }
+    Statistics { values, channels }
+}
+
+/// The runs of pixels of an image that are `inside`.
+fn find_runs(rows: usize, columns: usize, inside: impl Fn(usize, usize) -> bool, runs: &mut Runs) {
+    for y in 0..rows {
+        let mut x = 0;
+        while x < columns {
+            if inside(y, x) {
+                let start = x;
+                while x < columns && inside(y, x) {
+                    x += 1;
+                }
+                runs.push((y, start..x));
+            }
+            x += 1;
+        }
     }
 }
 
-/// The pixels of `plane` that are `inside`, row by row.
-fn chosen(plane: ArrayView2<'_, f64>, inside: ArrayView2<'_, bool>) -> Vec<f64> {
-    plane
-        .iter()
-        .zip(inside)
-        .filter_map(|(value, inside)| inside.then_some(*value))
-        .collect()
+/// The pixels of runs that have four neighbours in an image of this size.
+fn inner(
+    runs: &Runs,
+    rows: usize,
+    columns: usize,
+) -> impl Iterator<Item = (usize, Range<usize>)> + Clone {
+    let inner = move |y: usize| y > 0 && y + 1 < rows;
+    runs.iter()
+        .filter(move |(y, _)| inner(*y))
+        .map(move |(y, run)| (*y, run.start.max(1)..run.end.min(columns.saturating_sub(1))))
 }
 
-/// Four times each inner pixel that is `inside`, minus its four neighbours.
-fn inner_laplacian(plane: ArrayView2<'_, f64>, inside: ArrayView2<'_, bool>) -> Vec<f64> {
-    let (rows, columns) = plane.dim();
-    let mut values = Vec::with_capacity(rows * columns);
-    for y in 1..rows.saturating_sub(1) {
-        for x in 1..columns.saturating_sub(1) {
-            if inside[[y, x]] {
-                let around =
-                    plane[[y - 1, x]] + plane[[y + 1, x]] + plane[[y, x - 1]] + plane[[y, x + 1]];
-                values.push(4.0 * plane[[y, x]] - around);
+/// A tile, channel by channel.
+#[derive(Clone, Copy)]
+struct Image<'a> {
+    samples: &'a [f32],
+    rows: usize,
+    columns: usize,
+}
+
+impl<'a> Image<'a> {
+    fn plane(&self, channel: usize) -> &'a [f32] {
+        let pixels = self.rows * self.columns;
+        &self.samples[channel * pixels..(channel + 1) * pixels]
+    }
+
+    fn is_inside(&self, channels: usize, y: usize, x: usize) -> bool {
+        (0..channels).any(|channel| self.plane(channel)[y * self.columns + x] != 0.0)
+    }
+
+    /// The correlation of two channels, of which the mean and the deviation are known.
+    fn correlation(&self, runs: &Runs, pair: [usize; 2], statistics: &[f64]) -> f64 {
+        let [a, b] = pair.map(|channel| self.plane(channel));
+        let [of_a, of_b] = pair.map(|channel| &statistics[OF_CHANNEL * channel..][..2]);
+        let (mut sum, mut pixels) = (0.0, 0);
+        for (y, run) in runs {
+            pixels += run.len();
+            let run = y * self.columns + run.start..y * self.columns + run.end;
+            for (a, b) in a[run.clone()].iter().zip(&b[run]) {
+                sum += (f64::from(*a) - of_a[0]) * (f64::from(*b) - of_b[0]);
+            }
+        }
+        mean(sum, pixels) / (of_a[1] * of_b[1])
+    }
+
+    /// Appends the statistics of `N` channels from the first on.
+    fn describe_channels<const N: usize>(
+        &self,
+        first: usize,
+        fine: &Runs,
+        coarse: &Runs,
+        statistics: &mut Vec<f64>,
+    ) {
+        let columns = self.columns;
+        let planes = std::array::from_fn::<_, N, _>(|channel| self.plane(first + channel));
+        let value = |plane: &[f32], y: usize, x: usize| f64::from(plane[y * columns + x]);
+        // The mean of a block of 2 × 2 pixels.
+        let block = |plane: &[f32], y: usize, x: usize| {
+            let (upper, lower) = (2 * y * columns + 2 * x, (2 * y + 1) * columns + 2 * x);
+            let [a, b] = [upper, lower].map(|at| [at, at + 1].map(|at| f64::from(plane[at])));
+            (a[0] + a[1] + b[0] + b[1]) / 4.0
+        };
+        let runs = fine.iter().cloned();
+        let (means, pixels) = means(planes, runs.clone(), value);
+        let mut squares = [0.0; N];
+        let mut cubes = [0.0; N];
+        for (y, run) in runs {
+            for x in run {
+                for (channel, plane) in planes.iter().enumerate() {
+                    let deviation = value(plane, y, x) - means[channel];
+                    squares[channel] += deviation.powi(2);
+                    cubes[channel] += deviation.powi(3);
+                }
+            }
+        }
+        let inner_fine = inner(fine, self.rows, columns);
+        let (details, _) = spreads(planes, inner_fine, |plane, y, x| {
+            laplacian(plane, y, x, value)
+        });
+        let inner_coarse = inner(coarse, self.rows / 2, columns / 2);
+        let (structures, blocks) = spreads(planes, inner_coarse, |plane, y, x| {
+            laplacian(plane, y, x, block)
+        });
+        for channel in 0..N {
+            let scale = spread(squares[channel], pixels);
+            let skew = mean(cubes[channel], pixels) / scale.powi(3);
+            let structure = if blocks >= FEWEST_BLOCKS {
+                structures[channel]
+            } else {
+                details[channel]
+            };
+            statistics.extend([
+                means[channel],
+                // Its logarithm is taken when the correlations are known.
+                scale,
+                details[channel].ln(),
+                structure.ln(),
+                skew.clamp(-LARGEST_SKEW, LARGEST_SKEW),
+            ]);
+        }
+    }
+}
+
+/// The mean of `sample` over runs in each of some planes, and the number of pixels.
+fn means<const N: usize>(
+    planes: [&[f32]; N],
+    runs: impl Iterator<Item = (usize, Range<usize>)>,
+    sample: impl Fn(&[f32], usize, usize) -> f64,
+) -> ([f64; N], usize) {
+    let mut sums = [0.0; N];
+    let mut pixels = 0;
+    for (y, run) in runs {
+        pixels += run.len();
+        for x in run {
+            for (sum, plane) in sums.iter_mut().zip(planes) {
+                *sum += sample(plane, y, x);
             }
         }
     }
-    values
+    (sums.map(|sum| mean(sum, pixels)), pixels)
 }
 
-/// Means of blocks of 2 × 2 pixels; an odd last row or column is left out.
-fn blocks(plane: ArrayView2<'_, f64>) -> Array2<f64> {
-    let (rows, columns) = plane.dim();
-    Array2::from_shape_fn((rows / 2, columns / 2), |(y, x)| {
-        (plane[[2 * y, 2 * x]]
-            + plane[[2 * y, 2 * x + 1]]
-            + plane[[2 * y + 1, 2 * x]]
-            + plane[[2 * y + 1, 2 * x + 1]])
-            / 4.0
-    })
+/// The standard deviation of `sample` over runs in each of some planes, and the number of pixels.
+fn spreads<const N: usize>(
+    planes: [&[f32]; N],
+    runs: impl Iterator<Item = (usize, Range<usize>)> + Clone,
+    sample: impl Fn(&[f32], usize, usize) -> f64,
+) -> ([f64; N], usize) {
+    let (means, pixels) = means(planes, runs.clone(), &sample);
+    let mut squares = [0.0; N];
+    for (y, run) in runs {
+        for x in run {
+            for ((square, plane), mean) in squares.iter_mut().zip(planes).zip(means) {
+                *square += (sample(plane, y, x) - mean).powi(2);
+            }
+        }
+    }
+    (squares.map(|squares| spread(squares, pixels)), pixels)
 }
 
-fn mean(values: &[f64]) -> f64 {
-    match values.len() {
+/// Four times a pixel, minus its four neighbours.
+fn laplacian(
+    plane: &[f32],
+    y: usize,
+    x: usize,
+    sample: impl Fn(&[f32], usize, usize) -> f64,
+) -> f64 {
+    let around = sample(plane, y - 1, x)
+        + sample(plane, y + 1, x)
+        + sample(plane, y, x - 1)
+        + sample(plane, y, x + 1);
+    4.0 * sample(plane, y, x) - around
+}
+
+fn mean(sum: f64, count: usize) -> f64 {
+    match count {
         0 => 0.0,
-        count => values.iter().sum::<f64>() / count as f64,
+        count => sum / count as f64,
     }
 }
 
-/// Standard deviation, but not less than [`SMALLEST_SPREAD`].
-fn spread(values: &[f64]) -> f64 {
-    let mean = mean(values);
-    let squares: Vec<f64> = values.iter().map(|value| (value - mean).powi(2)).collect();
-    self::mean(&squares).sqrt().max(SMALLEST_SPREAD)
+/// Standard deviation from a sum of squares, but not less than [`SMALLEST_SPREAD`].
+fn spread(squares: f64, count: usize) -> f64 {
+    mean(squares, count).sqrt().max(SMALLEST_SPREAD)
 }
 
 #[cfg(test)]

@@ -46,6 +46,8 @@ pub(super) struct Channel {
     pub(super) signal: Plane<f32>,
     /// Blocks of the signal.
     pub(super) blocks: Plane<Block>,
+    /// Shift, sum and sum of squares of each block of a row.
+    sums: Vec<[f64; 3]>,
 }
 
 impl Channel {
@@ -57,6 +59,7 @@ impl Channel {
             along: Plane::new(width, height),
             signal: Plane::new(width, height),
             blocks: Plane::new(width.div_ceil(scale.block), height.div_ceil(scale.block)),
+            sums: vec![[0.0; 3]; width.div_ceil(scale.block)],
         }
     }
 
@@ -80,7 +83,15 @@ impl Channel {
     /// Measures a row of blocks whose pixels are all smoothed.
     pub(super) fn measure_blocks(&mut self, block_row: usize, scale: &Scale) {
         let blocks = self.blocks.row_mut(block_row);
-        measure(&self.signal, &self.valid, block_row, scale.block, blocks);
+        let sums = &mut self.sums;
+        measure(
+            &self.signal,
+            &self.valid,
+            block_row,
+            scale.block,
+            sums,
+            blocks,
+        );
     }
 }
 
@@ -90,29 +101,34 @@ fn measure(
     valid: &[bool],
     block_row: usize,
     edge: usize,
+    sums: &mut [[f64; 3]],
     blocks: &mut [Block],
 ) {
     let first = block_row * edge;
     let last = (first + edge).min(valid.len());
     let rows = (first..last).filter(|row| valid[*row]).count();
-    for (column, block) in blocks.iter_mut().enumerate() {
-        let left = column * edge;
-        let right = (left + edge).min(plane.width());
-        let (mut sum, mut squares) = (0.0_f64, 0.0_f64);
+    for (sums, pixels) in sums.iter_mut().zip(plane.row(first).chunks(edge)) {
         // Keeps the squares small beside the spread.
-        let shift = f64::from(plane.row(first)[left]);
-        for row in (first..last).filter(|row| valid[*row]) {
-            for value in &plane.row(row)[left..right] {
-                let value = f64::from(*value) - shift;
-                sum += value;
-                squares += value * value;
+        *sums = [f64::from(pixels[0]), 0.0, 0.0];
+    }
+    // Row by row, so that the sums of one block do not wait for each other.
+    for row in (first..last).filter(|row| valid[*row]) {
+        for ([shift, sum, squares], pixels) in sums.iter_mut().zip(plane.row(row).chunks(edge)) {
+            for value in pixels {
+                let value = f64::from(*value) - *shift;
+                *sum += value;
+                *squares += value * value;
             }
         }
-        let pixels = (rows * (right - left)).max(1) as f64;
-        let mean = sum / pixels;
+    }
+    let width = plane.width();
+    for (column, (block, [shift, sum, squares])) in blocks.iter_mut().zip(sums).enumerate() {
+        let columns = edge.min(width - column * edge);
+        let pixels = (rows * columns).max(1) as f64;
+        let mean = *sum / pixels;
         *block = Block {
-            mean: (mean + shift) as f32,
-            deviation: (squares / pixels - mean * mean).max(0.0).sqrt() as f32,
+            mean: (mean + *shift) as f32,
+            deviation: (*squares / pixels - mean * mean).max(0.0).sqrt() as f32,
             valid: rows > 0 && 2 * rows >= last - first,
         };
     }

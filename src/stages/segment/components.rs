@@ -16,6 +16,10 @@ pub(super) struct Run {
 /// The runs of one component, sorted by row and column.
 pub(super) type Component = Vec<Run>;
 
+/// Most runs of an emptied component that is kept, and most of such components.
+const LARGEST_KEPT: usize = 1 << 14;
+const KEPT: usize = 256;
+
 /// Labels the rows of one frame.
 #[derive(Debug, Default)]
 pub(super) struct Labeller {
@@ -26,13 +30,19 @@ pub(super) struct Labeller {
     previous: Vec<(Run, usize)>,
     current: Vec<(Run, usize)>,
     continued: Vec<bool>,
+    /// Emptied components, for those to come.
+    spare: Vec<Component>,
     next_row: usize,
 }
 
 impl Labeller {
     /// Forgets everything, for a new frame.
     pub(super) fn reset(&mut self) {
-        self.open.clear();
+        while let Some(place) = self.open.pop() {
+            place
+                .into_iter()
+                .for_each(|component| self.take_back(component));
+        }
         self.free.clear();
         self.previous.clear();
         self.next_row = 0;
@@ -74,8 +84,10 @@ impl Labeller {
                 touching += 1;
             }
             let owner = owner.unwrap_or_else(|| self.place());
+            let spare = &mut self.spare;
             if let Some(component) = self.open.get_mut(owner) {
-                component.get_or_insert_default().push(run);
+                let new = || spare.pop().unwrap_or_default();
+                component.get_or_insert_with(new).push(run);
             }
             self.current.push((run, owner));
         }
@@ -88,6 +100,14 @@ impl Labeller {
     /// Runs may be taken out: what comes later still belongs to what is left.
     pub(super) fn open(&mut self) -> impl Iterator<Item = &mut Component> {
         self.open.iter_mut().flatten()
+    }
+
+    /// Takes a component back that was handed out, for its memory.
+    pub(super) fn take_back(&mut self, mut component: Component) {
+        if component.capacity() <= LARGEST_KEPT && self.spare.len() < KEPT {
+            component.clear();
+            self.spare.push(component);
+        }
     }
 
     /// Hands out what is left at the end of the frame.
@@ -115,6 +135,7 @@ impl Labeller {
             std::mem::swap(&mut given, kept);
         }
         kept.append(&mut given);
+        self.take_back(given);
         for (_, owner) in self.previous.iter_mut().chain(&mut self.current) {
             if *owner == give {
                 *owner = keep;

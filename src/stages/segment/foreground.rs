@@ -1,10 +1,7 @@
 //! How much each pixel looks like a cell: the channels' contrasts combined by how well they tell cells
 //! from medium.
 
-use super::{
-    background::{Background, Place},
-    config::SegmentConfig,
-};
+use super::{background::Background, config::SegmentConfig};
 
 /// A channel that tells cells better than this many deviations is trusted no more for it.
 const MOST_TRUST: f32 = 12.0;
@@ -25,12 +22,13 @@ impl Look<'_> {
     }
 }
 
-/// Scores one row: 0 is background, 1 a typical cell. Returns the threshold of the row, or `None` when no
+/// Scores one row, whose pixels lie at `columns` and `y`: 0 is background, 1 a typical cell. Returns the threshold of the row, or `None` when no
 /// channel shows a cell; the scores are then 0.
 pub(super) fn score<'a>(
     config: &SegmentConfig,
     looks: impl Iterator<Item = Look<'a>> + Clone,
-    place: impl Fn(usize) -> Place,
+    columns: &[f64],
+    y: f64,
     scores: &mut [f32],
 ) -> Option<f32> {
     scores.fill(0.0);
@@ -44,8 +42,9 @@ pub(super) fn score<'a>(
         let contrast = look.background.contrast;
         let level = look.background.level;
         variance += (weight * look.background.noise / contrast).powi(2);
-        for (column, (score, value)) in scores.iter_mut().zip(look.signal).enumerate() {
-            let level = level.level(place(column));
+        let pixels = scores.iter_mut().zip(look.signal).zip(columns);
+        for ((score, value), x) in pixels {
+            let level = level.level(*x, y);
             *score += weight * ((value - level) / contrast).clamp(-1.0, MOST_CONTRAST);
         }
     }
@@ -71,8 +70,8 @@ mod tests {
             signal,
             background: background(*contrast),
         });
-        let place = |_| Place { x: 0.0, y: 0.0 };
-        let threshold = score(&SegmentConfig::default(), looks, place, &mut scores);
+        let config = SegmentConfig::default();
+        let threshold = score(&config, looks, &[0.0; 3], 0.0, &mut scores);
         (threshold, scores)
     }
 

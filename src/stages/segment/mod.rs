@@ -15,11 +15,14 @@
 //! Not done here: nothing is said about what a cell is, and nothing about debris beyond its size.
 
 mod background;
+mod borders;
 mod channel;
 mod components;
 mod config;
 mod cut;
 mod foreground;
+mod holes;
+mod outline;
 mod plane;
 mod smooth;
 mod split;
@@ -29,19 +32,21 @@ mod tests;
 use senescope_hal::ChannelName;
 
 use crate::{
-    domain::{Cell, CellFlags},
+    domain::{Cell, CellFlags, Pool, Pooled},
     stages::correct::CorrectedRow,
 };
-use background::{Background, Grid, Sample};
+use background::{Background, Grid, Samples};
 use channel::{Channel, Show};
 use components::{Component, Labeller};
 use config::Scale;
 pub use config::{MAX_LOOK_AHEAD_UM, SegmentConfig, SegmentError};
-use cut::{Cut, Piece};
+use cut::{Desk, Piece};
 use plane::Plane;
 
 /// Most pixels of a frame.
 const MAX_PIXELS: u64 = 1 << 26;
+/// Lists of backgrounds that are kept for the cells to come.
+const KEPT: usize = 64;
 
 /// Segments the frames of one scan, one after the other.
 #[derive(Debug)]
@@ -60,14 +65,16 @@ pub struct Segmenter {
     /// Backgrounds by row of blocks and channel.
     backgrounds: Vec<Vec<Option<Background>>>,
     grid: Grid,
-    score: Plane<f32>,
+    /// Of one working row.
+    score: Vec<f32>,
     mask: Vec<bool>,
     labeller: Labeller,
     closed: Vec<Component>,
     /// Working pixels of the cells that were handed out.
     taken: Plane<bool>,
-    samples: Vec<Sample>,
-    residuals: Vec<f64>,
+    samples: Samples,
+    desk: Desk,
+    levels: Pool<f32>,
     progress: Progress,
 }
 
@@ -131,14 +138,15 @@ impl Segmenter {
             present: vec![false; rows],
             whole: vec![false; rows],
             backgrounds: vec![vec![None; channels.len()]; rows.div_ceil(scale.block)],
-            grid: Grid::new(columns, rows),
-            score: Plane::new(columns, rows),
+            grid: Grid::new(columns, rows, scale.block),
+            score: vec![0.0; columns],
             mask: vec![false; columns],
             labeller: Labeller::default(),
             closed: Vec::new(),
             taken: Plane::new(columns, rows),
-            samples: Vec::new(),
-            residuals: Vec::new(),
+            samples: Samples::default(),
+            desk: Desk::default(),
+            levels: Pool::new(KEPT, channels.len()),
             progress: Progress::default(),
             scale,
         })
@@ -188,9 +196,7 @@ impl Segmenter {
         }
         self.present.fill(false);
         self.whole.fill(false);
-        for row in 0..self.taken.height() {
-            self.taken.row_mut(row).fill(false);
-        }
+        self.taken.fill(false);
     }
 
     fn advance(&mut self, row: Option<&CorrectedRow<'_>>, found: &mut Vec<Cell>) {
@@ -228,15 +234,18 @@ impl Segmenter {
             let Some((values, limits)) = samples else {
                 continue;
             };
-            for (column, (count, at_limit)) in counts.iter_mut().zip(saturated).enumerate() {
-                let from = column * bin;
-                let to = (from + bin).min(width);
-                let part = ((to - from) * rows) as f32;
-                *count += values[from..to].iter().sum::<f32>() / part;
-                *at_limit += limits[from..to]
-                    .iter()
-                    .map(|limit| u16::from(*limit))
-                    .sum::<u16>();
+            // The usual widths are done with their loops unrolled.
+            match bin {
+                1 => add_binned_by::<1>(values, rows, counts),
+                2 => add_binned_by::<2>(values, rows, counts),
+                3 => add_binned_by::<3>(values, rows, counts),
+                4 => add_binned_by::<4>(values, rows, counts),
+                _ => add_binned(values.chunks(bin), rows, counts),
+            }
+            if row.is_some_and(|row| row.saturated_counts[index] > 0) {
+                for (at_limit, limits) in saturated.iter_mut().zip(limits.chunks(bin)) {
+                    *at_limit += limits.iter().map(|limit| u16::from(*limit)).sum::<u16>();
+                }
             }
         }
         self.present[target] = any;
@@ -245,7 +254,7 @@ impl Segmenter {
 
     /// Does every step as far as the rows reach.
     fn process(&mut self, last: bool, found: &mut Vec<Cell>) {
-        let total = self.score.height();
+        let total = self.taken.height();
         let reach = |done: usize, needs: usize| {
             if last {
                 total
@@ -297,32 +306,29 @@ impl Segmenter {
     fn fit_backgrounds(&mut self, block_row: usize) {
         let first = block_row.saturating_sub(self.scale.behind);
         let last = (block_row + self.scale.ahead + 1).min(self.backgrounds.len());
-        let centre = |at: usize| (at as f64 + 0.5) * self.scale.block as f64 - 0.5;
         for (index, channel) in self.channels.iter().enumerate() {
             self.samples.clear();
             for row in first..last {
-                let blocks = channel.blocks.row(row).iter().enumerate();
-                let valid = blocks.filter(|(_, block)| block.valid);
-                self.samples.extend(valid.map(|(column, block)| {
-                    Sample::new(self.grid.place(centre(column), centre(row)), *block)
-                }));
+                let blocks = channel.blocks.row(row);
+                self.samples.add_row(&self.grid, row, blocks);
             }
             self.backgrounds[block_row][index] = match channel.show {
-                Show::Bright => Background::fit(&self.samples, &mut self.residuals),
-                Show::Both => Background::through_middle(&self.samples, &mut self.residuals),
+                Show::Bright => Background::fit(&mut self.samples),
+                Show::Both => Background::through_middle(&mut self.samples),
             };
         }
     }
 
     /// The background of each channel in counts at a place in working coordinates, as it was known for the
     /// rows there; 0 for a channel of which nothing is known.
-    fn background_at(&self, x: f64, y: f64) -> Vec<f32> {
+    fn background_at(&self, x: f64, y: f64) -> Pooled<Vec<f32>> {
         let block_row = (y.max(0.0) as usize / self.scale.block).min(self.backgrounds.len() - 1);
-        let place = self.grid.place(x, y);
+        let (x, y) = (self.grid.x(x), self.grid.y(y));
+        let mut levels = self.levels.take();
+        levels.reserve_exact(self.channels.len());
         let backgrounds = self.backgrounds[block_row].iter();
-        backgrounds
-            .map(|known| known.map_or(0.0, |background| background.level.level(place)))
-            .collect()
+        levels.extend(backgrounds.map(|known| known.map_or(0.0, |known| known.level.level(x, y))));
+        self.levels.lend(levels)
     }
 
     fn label(&mut self, row: usize, block_row: usize) {
@@ -338,12 +344,15 @@ impl Segmenter {
                     background,
                 })
             });
-        let grid = self.grid;
-        let scores = self.score.row_mut(row);
-        let place = |column: usize| grid.place(column as f64, row as f64);
-        let threshold = foreground::score(&self.config, looks, place, scores);
-        for (pixel, score) in self.mask.iter_mut().zip(scores.iter()) {
-            *pixel = threshold.is_some_and(|threshold| *score > threshold);
+        let (columns, y) = (self.grid.columns(), self.grid.y(row as f64));
+        let scores = &mut self.score;
+        match foreground::score(&self.config, looks, columns, y, scores) {
+            Some(threshold) => {
+                for (pixel, score) in self.mask.iter_mut().zip(scores) {
+                    *pixel = *score > threshold;
+                }
+            }
+            None => self.mask.fill(false),
         }
         self.labeller.push(&self.mask, &mut self.closed);
     }
@@ -354,39 +363,29 @@ impl Segmenter {
             width: self.width,
             height: self.height,
             present: &self.present,
-            score: &self.score,
             taken: &self.taken,
             labelled,
         };
-        let mut pieces = Vec::new();
-        let mut taken = Vec::new();
-        let mut keep = |cut: Cut| {
-            pieces.extend(cut.pieces);
-            taken.extend(cut.taken);
-            cut.rest
-        };
-        for component in self.closed.drain(..) {
-            keep(cut::cut(
-                component,
-                false,
-                &frame,
-                &self.config,
-                &self.scale,
-            ));
+        let (config, scale) = (&self.config, &self.scale);
+        for mut component in self.closed.drain(..) {
+            self.desk.cut(&mut component, false, &frame, config, scale);
+            self.labeller.take_back(component);
         }
         for component in self.labeller.open() {
-            let whole = std::mem::take(component);
-            *component = keep(cut::cut(whole, true, &frame, &self.config, &self.scale));
+            self.desk.cut(component, true, &frame, config, scale);
         }
-        for run in taken {
+        for run in self.desk.taken.drain(..) {
             self.taken.row_mut(run.row)[run.start..run.end].fill(true);
         }
+        // No two begin with the same pixel.
         let first = |piece: &Piece| piece.outline.first().map_or([0, 0], |[x, y]| [*y, *x]);
-        pieces.sort_by_key(first);
-        for piece in pieces {
+        let mut pieces = std::mem::take(&mut self.desk.pieces);
+        pieces.sort_unstable_by_key(first);
+        for piece in pieces.drain(..) {
             found.push(self.cell(piece));
             self.progress.cells += 1;
         }
+        self.desk.pieces = pieces;
     }
 
     fn cell(&self, piece: Piece) -> Cell {
@@ -423,13 +422,40 @@ impl Segmenter {
         let bin = self.scale.bin;
         let (x, y) = (piece.bbox.x as usize, piece.bbox.y as usize);
         self.saturated.iter().any(|plane| {
-            let at_limit: f64 = piece
-                .mask
-                .indexed_iter()
-                .filter(|((row, column), inside)| **inside && row % bin == 0 && column % bin == 0)
-                .map(|((row, column), _)| f64::from(plane.row((y + row) / bin)[(x + column) / bin]))
+            // The box of a cell begins with a whole working pixel.
+            let rows = piece.mask.outer_iter().step_by(bin).zip(y / bin..);
+            let at_limit: u64 = rows
+                .flat_map(|(mask, row)| {
+                    let pixels = mask
+                        .into_iter()
+                        .step_by(bin)
+                        .zip(&plane.row(row)[x / bin..]);
+                    pixels.filter_map(|(inside, at_limit)| inside.then_some(u64::from(*at_limit)))
+                })
                 .sum();
-            at_limit >= self.config.saturated_part * f64::from(piece.area_px)
+            at_limit as f64 >= self.config.saturated_part * f64::from(piece.area_px)
         })
+    }
+}
+
+/// [`add_binned`] for working pixels of `BIN` pixels.
+fn add_binned_by<const BIN: usize>(samples: &[f32], rows: usize, counts: &mut [f32]) {
+    let (whole, rest) = samples.as_chunks::<BIN>();
+    add_binned(whole, rows, counts);
+    if let Some(last) = counts.get_mut(whole.len()..) {
+        add_binned(rest.chunks(BIN), rows, last);
+    }
+}
+
+/// Adds the means of a row's samples to their working pixels, of which it is one of `rows`.
+fn add_binned<'a, S: AsRef<[f32]> + 'a>(
+    samples: impl IntoIterator<Item = S>,
+    rows: usize,
+    counts: &mut [f32],
+) {
+    for (count, samples) in counts.iter_mut().zip(samples) {
+        let samples = samples.as_ref();
+        let part = (samples.len() * rows) as f32;
+        *count += samples.iter().sum::<f32>() / part;
     }
 }

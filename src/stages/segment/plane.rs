@@ -1,7 +1,7 @@
 //! A plane of values that is filled row by row.
 
 /// Rows × columns of values, row by row in memory.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Plane<T> {
     values: Vec<T>,
     width: usize,
@@ -16,6 +16,13 @@ impl<T: Copy + Default> Plane<T> {
         }
     }
 
+    /// Becomes a plane of defaults of another shape, in the memory that it has.
+    pub(super) fn reshape(&mut self, width: usize, height: usize) {
+        self.values.clear();
+        self.values.resize(width * height, T::default());
+        self.width = width;
+    }
+
     pub(super) fn width(&self) -> usize {
         self.width
     }
@@ -27,6 +34,10 @@ impl<T: Copy + Default> Plane<T> {
     /// All values, row by row.
     pub(super) fn values(&self) -> &[T] {
         &self.values
+    }
+
+    pub(super) fn fill(&mut self, value: T) {
+        self.values.fill(value);
     }
 
     pub(super) fn row(&self, row: usize) -> &[T] {

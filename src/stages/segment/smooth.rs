@@ -2,6 +2,9 @@
 
 use super::plane::Plane;
 
+/// Columns whose sums are kept in registers.
+const AT_ONCE: usize = 16;
+
 /// Smooths along a row.
 pub(super) fn along(kernel: &[f32], from: &[f32], to: &mut [f32]) {
     let radius = kernel.len() - 1;
@@ -44,21 +47,32 @@ pub(super) fn across(
 ) {
     let radius = kernel.len() - 1;
     let last = (row + radius).min(valid.len().saturating_sub(1));
-    let mut weights = 0.0;
-    to.fill(0.0);
-    for at in row.saturating_sub(radius)..=last {
-        if !valid[at] {
-            continue;
+    let near = (row.saturating_sub(radius)..=last).filter(|at| valid.get(*at) == Some(&true));
+    let near = near.map(|at| (at, kernel[at.abs_diff(row)]));
+    let weights = near.clone().fold(0.0, |sum, (_, weight)| sum + weight);
+    if weights <= 0.0 {
+        to.fill(0.0);
+        return;
+    }
+    let (parts, rest) = to.as_chunks_mut::<AT_ONCE>();
+    let whole = parts.len() * AT_ONCE;
+    for (part, out) in parts.iter_mut().enumerate() {
+        let mut sums = [0.0; AT_ONCE];
+        for (at, weight) in near.clone() {
+            let values = &from.row(at)[part * AT_ONCE..][..AT_ONCE];
+            for (sum, value) in sums.iter_mut().zip(values) {
+                *sum += weight * value;
+            }
         }
-        let weight = kernel[at.abs_diff(row)];
-        weights += weight;
-        for (out, value) in to.iter_mut().zip(from.row(at)) {
-            *out += weight * value;
+        *out = sums.map(|sum| sum / weights);
+    }
+    rest.fill(0.0);
+    for (at, weight) in near {
+        for (sum, value) in rest.iter_mut().zip(&from.row(at)[whole..]) {
+            *sum += weight * value;
         }
     }
-    if weights > 0.0 {
-        to.iter_mut().for_each(|value| *value /= weights);
-    }
+    rest.iter_mut().for_each(|sum| *sum /= weights);
 }
 
 #[cfg(test)]

@@ -5,22 +5,10 @@
 //! smaller by both a fraction and a length. That is a watershed whose markers are the maxima of
 //! sufficient dynamics (Grimaud, Proc. SPIE 1769 (1992)).
 
-use std::{
-    cmp::Reverse,
-    collections::{BTreeMap, BTreeSet},
-};
+use std::{cmp::Reverse, collections::BinaryHeap};
 
-use image::{GrayImage, Luma};
-use imageproc::distance_transform::euclidean_squared_distance_transform;
-
-use super::plane::Plane;
-
-/// Parts of a component: 0 outside, then 1, 2, … in raster order of their first pixels.
-pub(super) struct Parts {
-    pub(super) labels: Plane<u32>,
-    /// Left, top, right and bottom of each, the last two excluded.
-    pub(super) bounds: Vec<[usize; 4]>,
-}
+use super::{borders::Borders, plane::Plane};
+use crate::stages::distance::Distances;
 
 /// What parts two cells.
 #[derive(Clone, Copy, Debug)]
@@ -42,46 +30,30 @@ pub(super) struct Window {
     pub(super) growing: usize,
 }
 
-/// The distance of each pixel of `inside` to the nearest one where `outside` holds, in pixels.
-///
-/// What is neither lies beyond the frame: nobody knows what is there, so it is no edge of the cell.
-pub(super) fn distances(inside: &Plane<bool>, outside: &Plane<bool>) -> Plane<f32> {
-    let (width, height) = (inside.width(), inside.height());
-    // A component is no larger than a frame, whose edges have 32 bits.
-    let mut edges = GrayImage::new(width as u32, height as u32);
-    for row in 0..height {
-        for (column, edge) in outside.row(row).iter().enumerate() {
-            edges.put_pixel(column as u32, row as u32, Luma([u8::from(*edge)]));
-        }
-    }
-    let squares = euclidean_squared_distance_transform(&edges);
-    let farthest = (width + height) as f64;
-    let mut distances = Plane::new(width, height);
-    for row in 0..height {
-        let target = distances.row_mut(row).iter_mut().zip(inside.row(row));
-        for (column, (out, inside)) in target.enumerate() {
-            if *inside {
-                let square = squares.get_pixel(column as u32, row as u32)[0];
-                *out = square.sqrt().min(farthest) as f32;
-            }
-        }
-    }
-    distances
-}
-
 /// No basin.
 const NONE: u32 = u32::MAX;
+/// Up to here the roots of whole numbers differ in single precision.
+const TOLD_APART: u32 = 1 << 22;
 
 /// Basins that may be made one.
+#[derive(Debug, Default)]
 struct Basins {
     parent: Vec<u32>,
     peak: Vec<f32>,
+    /// Pixels, once they are counted.
     pixels: Vec<usize>,
-    /// Last row.
+    /// Last row, once it is known.
     last: Vec<usize>,
 }
 
 impl Basins {
+    fn clear(&mut self) {
+        self.parent.clear();
+        self.peak.clear();
+        self.pixels.clear();
+        self.last.clear();
+    }
+
     fn add(&mut self, peak: f32) -> u32 {
         // One basin a pixel at most.
         let index = self.parent.len() as u32;
@@ -113,162 +85,239 @@ impl Basins {
     }
 }
 
-/// Parts the component whose pixels have a `landscape` above 0; `necks` are in its unit.
-pub(super) fn part(landscape: &Plane<f32>, necks: Necks, window: Window) -> Parts {
-    let (width, height) = (landscape.width(), landscape.height());
-    let mut order: Vec<(f32, usize)> = (0..height)
-        .flat_map(|row| {
-            landscape
-                .row(row)
-                .iter()
-                .enumerate()
-                .map(move |(x, v)| (*v, row * width + x))
-        })
-        .filter(|(value, _)| *value > 0.0)
-        .collect();
-    order.sort_unstable_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
+/// Parts one component after the other; what it holds are the parts of the last one.
+#[derive(Debug, Default)]
+pub(super) struct Parting {
+    distances: Distances,
+    /// How many pixels have each squared distance; then where they go in the order.
+    places: Vec<u32>,
+    /// Distances and pixels from the highest to the lowest; of equals, the first in raster order first.
+    order: Vec<(f32, u32)>,
+    levels: Vec<f32>,
+    basin_of: Vec<u32>,
+    basins: Basins,
+    borders: Borders,
+    /// Basins to be given to a neighbour, the smallest first. One that has grown since is out of date.
+    waiting: BinaryHeap<Reverse<(usize, u32)>>,
+    names: Vec<u32>,
+    labels: Plane<u32>,
+    bounds: Vec<[usize; 4]>,
+}
 
-    let mut basin_of = vec![NONE; width * height];
-    let mut basins = Basins {
-        parent: Vec::new(),
-        peak: Vec::new(),
-        pixels: Vec::new(),
-        last: Vec::new(),
-    };
-    for (level, pixel) in &order {
-        let mut owner = NONE;
-        // The pixel goes uphill.
-        let mut highest = 0.0;
-        for near in neighbours(*pixel, width, height).into_iter().flatten() {
-            if basin_of[near] == NONE {
-                continue;
+impl Parting {
+    /// Parts of the component: 0 outside, then 1, 2, … in raster order of their first pixels.
+    pub(super) fn labels(&self) -> &Plane<u32> {
+        &self.labels
+    }
+
+    /// Left, top, right and bottom of each part, the last two excluded.
+    pub(super) fn bounds(&self) -> &[[usize; 4]] {
+        &self.bounds
+    }
+
+    /// Parts the component that is `inside`, by the distance of its pixels to the nearest one where `outside` holds.
+    ///
+    /// No pixel at the rim of the plane is inside. What is neither inside nor outside lies beyond the frame: nobody
+    /// knows what is there, so it is no edge of the cell.
+    pub(super) fn part(
+        &mut self,
+        inside: &Plane<bool>,
+        outside: &Plane<bool>,
+        necks: Necks,
+        window: Window,
+    ) {
+        self.put_in_order(inside, outside);
+        self.flood(inside.width(), inside.values().len(), necks);
+        self.count(inside);
+        let basins = &self.basins;
+        let roots = (0..).zip(&basins.parent).filter(|(a, b)| a == *b).count();
+        if roots > 1 {
+            self.find_borders(inside.width());
+            self.join_fragments(necks.least_pixels, window);
+        }
+        self.name(inside);
+    }
+
+    fn put_in_order(&mut self, inside: &Plane<bool>, outside: &Plane<bool>) {
+        let (width, height) = (inside.width(), inside.height());
+        let squares = self.distances.squares(outside.values(), width);
+        // A component without edges lies as far from them as it is long.
+        let farthest = (width + height) as f64;
+        let level = |square: u32| f64::from(square).sqrt().min(farthest) as f32;
+        let component = squares.iter().zip(inside.values());
+        let component = (0..)
+            .zip(component)
+            .filter_map(|(pixel, (square, inside))| inside.then_some((*square, pixel)));
+        let (order, places) = (&mut self.order, &mut self.places);
+        order.clear();
+        let (mut pixels, mut most) = (0, 0);
+        for (square, _) in component.clone() {
+            pixels += 1;
+            most = square.max(most);
+        }
+        if most >= TOLD_APART || most as usize > 64 + 4 * pixels {
+            // Not what cells look like.
+            order.extend(component.map(|(square, pixel)| (level(square), pixel)));
+            order.sort_unstable_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
+            return;
+        }
+        places.clear();
+        places.resize(most as usize + 1, 0);
+        for (square, _) in component.clone() {
+            places[square as usize] += 1;
+        }
+        let mut begin = 0;
+        for place in places.iter_mut().rev() {
+            (begin, *place) = (begin + *place, begin);
+        }
+        order.resize(pixels, (0.0, 0));
+        // The roots are taken later, once for all of one distance.
+        for (square, pixel) in component {
+            let place = &mut places[square as usize];
+            order[*place as usize].1 = pixel;
+            *place += 1;
+        }
+        let mut begin = 0;
+        for (square, end) in (0..=most).rev().zip(places.iter().rev().copied()) {
+            if begin < end {
+                let level = level(square);
+                let range = begin as usize..end as usize;
+                order[range].iter_mut().for_each(|pixel| pixel.0 = level);
             }
-            let height = landscape.values()[near];
-            let other = basins.root(basin_of[near]);
-            if owner != NONE && owner != other {
-                let smaller = basins.peak[owner as usize].min(basins.peak[other as usize]);
-                if *level > necks.fraction * smaller || smaller - level < necks.depth {
-                    owner = basins.join(owner, other);
-                    highest = height.max(highest);
+            begin = end;
+        }
+    }
+
+    /// Lets basins grow from the highest pixels downwards.
+    fn flood(&mut self, width: usize, pixels: usize, necks: Necks) {
+        let (basins, basin_of, levels) = (&mut self.basins, &mut self.basin_of, &mut self.levels);
+        basins.clear();
+        basin_of.clear();
+        basin_of.resize(pixels, NONE);
+        levels.resize(pixels, 0.0);
+        for (level, pixel) in &self.order {
+            let (level, pixel) = (*level, *pixel as usize);
+            let mut owner = NONE;
+            // The pixel goes uphill.
+            let mut highest = 0.0;
+            for near in [pixel - width, pixel - 1, pixel + 1, pixel + width] {
+                if basin_of[near] == NONE {
                     continue;
                 }
+                let height = levels[near];
+                let other = basins.root(basin_of[near]);
+                if owner != NONE && owner != other {
+                    let smaller = basins.peak[owner as usize].min(basins.peak[other as usize]);
+                    if level > necks.fraction * smaller || smaller - level < necks.depth {
+                        owner = basins.join(owner, other);
+                        highest = height.max(highest);
+                        continue;
+                    }
+                }
+                if height > highest {
+                    owner = other;
+                    highest = height;
+                }
             }
-            if height > highest {
-                owner = other;
-                highest = height;
+            if owner == NONE {
+                owner = basins.add(level);
             }
-        }
-        if owner == NONE {
-            owner = basins.add(*level);
-        }
-        basin_of[*pixel] = owner;
-        let last = &mut basins.last[owner as usize];
-        *last = (*last).max(*pixel / width);
-        basins.pixels[owner as usize] += 1;
-    }
-    for basin in &mut basin_of {
-        if *basin != NONE {
-            *basin = basins.root(*basin);
+            basin_of[pixel] = owner;
+            levels[pixel] = level;
         }
     }
-    let borders = borders(&basin_of, basins.parent.len(), width);
-    join_fragments(&mut basins, borders, necks.least_pixels, window);
 
-    let mut names = vec![0; basins.parent.len()];
-    let mut labels = Plane::new(width, height);
-    let mut bounds: Vec<[usize; 4]> = Vec::new();
-    for row in 0..height {
-        for (column, label) in labels.row_mut(row).iter_mut().enumerate() {
-            let basin = basin_of[row * width + column];
-            if basin == NONE {
+    /// Gives each pixel its final basin, and counts them.
+    fn count(&mut self, inside: &Plane<bool>) {
+        let basins = &mut self.basins;
+        let rows = self.basin_of.chunks_exact_mut(inside.width());
+        for (row, line) in rows.enumerate() {
+            for basin in line.iter_mut().filter(|basin| **basin != NONE) {
+                *basin = basins.root(*basin);
+                basins.pixels[*basin as usize] += 1;
+                basins.last[*basin as usize] = row;
+            }
+        }
+    }
+
+    /// Counts the pairs of neighbouring pixels between each basin and the others.
+    fn find_borders(&mut self, width: usize) {
+        self.borders.clear(self.basins.parent.len());
+        for (pixel, basin) in self.basin_of.iter().enumerate() {
+            if *basin == NONE {
                 continue;
             }
-            let name = &mut names[basins.root(basin) as usize];
-            if *name == 0 {
-                bounds.push([column, row, column + 1, row + 1]);
-                // One part a pixel at most.
-                *name = bounds.len() as u32;
-            }
-            *label = *name;
-            let [left, _, right, bottom] = &mut bounds[*name as usize - 1];
-            *left = column.min(*left);
-            *right = (column + 1).max(*right);
-            *bottom = row + 1;
-        }
-    }
-    Parts { labels, bounds }
-}
-
-/// Pairs of neighbouring pixels between each part and the others.
-fn borders(basin_of: &[u32], basins: usize, width: usize) -> Vec<BTreeMap<u32, usize>> {
-    let mut borders = vec![BTreeMap::new(); basins];
-    let mut meet = |a: u32, b: u32| {
-        if a != b && a != NONE && b != NONE {
-            *borders[a as usize].entry(b).or_default() += 1;
-            *borders[b as usize].entry(a).or_default() += 1;
-        }
-    };
-    for (pixel, basin) in basin_of.iter().enumerate() {
-        if (pixel + 1) % width > 0 {
-            meet(*basin, basin_of[pixel + 1]);
-        }
-        if let Some(below) = basin_of.get(pixel + width) {
-            meet(*basin, *below);
-        }
-    }
-    borders
-}
-
-/// Gives parts that are too small for a cell, or told too late from their neighbour, to the one with which
-/// they share the longest border.
-fn join_fragments(
-    basins: &mut Basins,
-    mut borders: Vec<BTreeMap<u32, usize>>,
-    least: usize,
-    window: Window,
-) {
-    let stands = |basins: &Basins, part: u32| {
-        let last = basins.last[part as usize];
-        let fragment = basins.pixels[part as usize] < least && last < window.growing;
-        !fragment && last >= window.late
-    };
-    // The smallest first, so that what is joined may become large enough.
-    let mut waiting: BTreeSet<(usize, u32)> = (0..)
-        .zip(&basins.parent)
-        .filter(|(part, parent)| part == *parent && !stands(basins, *part))
-        .map(|(part, _)| (basins.pixels[part as usize], part))
-        .collect();
-    while let Some((_, part)) = waiting.pop_first() {
-        let longest = borders[part as usize]
-            .iter()
-            .max_by_key(|(near, length)| (**length, Reverse(**near)));
-        // What stands alone is a cell or not by its size.
-        let Some((other, _)) = longest else { continue };
-        let other = *other;
-        waiting.remove(&(basins.pixels[other as usize], other));
-        let keep = basins.join(other, part);
-        let give = if keep == other { part } else { other };
-        for (near, length) in std::mem::take(&mut borders[give as usize]) {
-            borders[near as usize].remove(&give);
-            if near != keep {
-                *borders[near as usize].entry(keep).or_default() += length;
-                *borders[keep as usize].entry(near).or_default() += length;
+            // Nothing is inside at the rim.
+            for near in [self.basin_of[pixel + 1], self.basin_of[pixel + width]] {
+                if near != NONE && near != *basin {
+                    self.borders.add(*basin, near, 1);
+                }
             }
         }
-        if !stands(basins, keep) {
-            waiting.insert((basins.pixels[keep as usize], keep));
+    }
+
+    /// Gives parts that are too small for a cell, or told too late from their neighbour, to the one with which
+    /// they share the longest border.
+    fn join_fragments(&mut self, least: usize, window: Window) {
+        let (basins, borders) = (&mut self.basins, &mut self.borders);
+        let stands = |basins: &Basins, part: u32| {
+            let last = basins.last[part as usize];
+            let fragment = basins.pixels[part as usize] < least && last < window.growing;
+            !fragment && last >= window.late
+        };
+        // The smallest first, so that what is joined may become large enough.
+        let waiting = &mut self.waiting;
+        waiting.clear();
+        waiting.extend(
+            (0..)
+                .zip(&basins.parent)
+                .filter(|(part, parent)| part == *parent && !stands(basins, *part))
+                .map(|(part, _)| Reverse((basins.pixels[part as usize], part))),
+        );
+        while let Some(Reverse((pixels, part))) = waiting.pop() {
+            let is_root = basins.parent[part as usize] == part;
+            if !is_root || basins.pixels[part as usize] != pixels {
+                continue;
+            }
+            // What stands alone is a cell or not by its size.
+            let Some(other) = borders.longest(part) else {
+                continue;
+            };
+            let keep = basins.join(other, part);
+            borders.join(keep, if keep == other { part } else { other });
+            if !stands(basins, keep) {
+                waiting.push(Reverse((basins.pixels[keep as usize], keep)));
+            }
         }
     }
-}
 
-fn neighbours(pixel: usize, width: usize, height: usize) -> [Option<usize>; 4] {
-    let (row, column) = (pixel / width, pixel % width);
-    [
-        (row > 0).then(|| pixel - width),
-        (column > 0).then(|| pixel - 1),
-        (column + 1 < width).then(|| pixel + 1),
-        (row + 1 < height).then(|| pixel + width),
-    ]
+    fn name(&mut self, inside: &Plane<bool>) {
+        let (width, height) = (inside.width(), inside.height());
+        self.names.clear();
+        self.names.resize(self.basins.parent.len(), 0);
+        self.labels.reshape(width, height);
+        self.bounds.clear();
+        for row in 0..height {
+            let basins = &self.basin_of[row * width..(row + 1) * width];
+            let labels = self.labels.row_mut(row).iter_mut();
+            for (column, (label, basin)) in labels.zip(basins).enumerate() {
+                if *basin == NONE {
+                    continue;
+                }
+                let name = &mut self.names[self.basins.root(*basin) as usize];
+                if *name == 0 {
+                    self.bounds.push([column, row, column + 1, row + 1]);
+                    // One part a pixel at most.
+                    *name = self.bounds.len() as u32;
+                }
+                *label = *name;
+                let [left, _, right, bottom] = &mut self.bounds[*name as usize - 1];
+                *left = column.min(*left);
+                *right = (column + 1).max(*right);
+                *bottom = row + 1;
+            }
+        }
+    }
 }
 
 #[cfg(test)]
@@ -286,8 +335,17 @@ mod tests {
         least_pixels: 20,
     };
 
+    /// What is inside a component and what is outside.
+    type Image = [Plane<bool>; 2];
+
+    fn part(image: &Image, necks: Necks, window: Window) -> Parting {
+        let mut parting = Parting::default();
+        parting.part(&image[0], &image[1], necks, window);
+        parting
+    }
+
     /// Discs of a radius at places along the middle of a plane.
-    fn discs(centres: &[(f32, f32)]) -> Plane<f32> {
+    fn discs(centres: &[(f32, f32)]) -> Image {
         let mut inside = Plane::new(80, 40);
         let mut outside = Plane::new(80, 40);
         for row in 0..40 {
@@ -299,23 +357,26 @@ mod tests {
                 outside.row_mut(row)[column] = !within;
             }
         }
-        distances(&inside, &outside)
+        [inside, outside]
     }
 
     #[test]
     fn two_touching_discs_are_parted_in_the_middle() {
         let parts = part(&discs(&[(24.0, 14.0), (50.0, 14.0)]), NECKS, WHOLE);
-        assert_eq!(parts.bounds.len(), 2);
-        let row = parts.labels.row(20);
+        assert_eq!(parts.bounds().len(), 2);
+        let row = parts.labels().row(20);
         assert_eq!((row[24], row[50], row[34], row[40]), (1, 2, 1, 2));
     }
 
     #[test]
     fn one_disc_and_two_that_nearly_coincide_stay_whole() {
-        assert_eq!(part(&discs(&[(30.0, 14.0)]), NECKS, WHOLE).bounds.len(), 1);
+        assert_eq!(
+            part(&discs(&[(30.0, 14.0)]), NECKS, WHOLE).bounds().len(),
+            1
+        );
         assert_eq!(
             part(&discs(&[(30.0, 14.0), (38.0, 14.0)]), NECKS, WHOLE)
-                .bounds
+                .bounds()
                 .len(),
             1
         );
@@ -323,26 +384,23 @@ mod tests {
 
     #[test]
     fn a_fragment_goes_to_its_neighbour_and_nothing_is_lost() {
-        let landscape = discs(&[(30.0, 14.0), (47.0, 4.0)]);
+        let image = discs(&[(30.0, 14.0), (47.0, 4.0)]);
         let necks = Necks {
             depth: 0.5,
             least_pixels: 200,
             ..NECKS
         };
-        let parts = part(&landscape, necks, WHOLE);
-        assert_eq!(parts.bounds.len(), 1);
-        for row in 0..40 {
-            for (label, value) in parts.labels.row(row).iter().zip(landscape.row(row)) {
-                assert_eq!(*label > 0, *value > 0.0);
-            }
+        let parts = part(&image, necks, WHOLE);
+        assert_eq!(parts.bounds().len(), 1);
+        for (label, inside) in parts.labels().values().iter().zip(image[0].values()) {
+            assert_eq!(*label > 0, *inside);
         }
     }
 
     #[test]
     fn what_is_told_too_late_stays_with_its_neighbour() {
         // One above the other.
-        let landscape = {
-            let lying = discs(&[(24.0, 14.0), (50.0, 14.0)]);
+        let image = discs(&[(24.0, 14.0), (50.0, 14.0)]).map(|lying| {
             let mut standing = Plane::new(40, 80);
             for row in 0..80 {
                 for (column, value) in standing.row_mut(row).iter_mut().enumerate() {
@@ -350,26 +408,46 @@ mod tests {
                 }
             }
             standing
-        };
-        let ends = part(&landscape, NECKS, WHOLE)
-            .bounds
-            .into_iter()
+        });
+        let ends = part(&image, NECKS, WHOLE)
+            .bounds()
+            .iter()
             .map(|[_, _, _, bottom]| bottom - 1)
             .collect::<Vec<_>>();
         assert_eq!(ends.len(), 2);
         for late in 0..80 {
             let window = Window { late, ..WHOLE };
-            let parts = part(&landscape, NECKS, window).bounds;
-            assert_eq!(parts.len(), if late > ends[0] { 1 } else { 2 }, "{late}");
+            let parts = part(&image, NECKS, window);
+            assert_eq!(
+                parts.bounds().len(),
+                if late > ends[0] { 1 } else { 2 },
+                "{late}"
+            );
         }
     }
 
     #[test]
-    fn a_component_without_edges_has_a_finite_distance() {
-        let mut inside = Plane::new(5, 4);
-        (0..4).for_each(|row| inside.row_mut(row).fill(true));
-        let distances = distances(&inside, &Plane::new(5, 4));
-        assert!((0..4).all(|row| distances.row(row).iter().all(|value| value.is_finite())));
-        assert_eq!(part(&distances, NECKS, WHOLE).bounds.len(), 1);
+    fn a_component_without_edges_is_one() {
+        let mut inside = Plane::new(7, 6);
+        (1..5).for_each(|row| inside.row_mut(row)[1..6].fill(true));
+        let image = [inside, Plane::new(7, 6)];
+        assert_eq!(part(&image, NECKS, WHOLE).bounds(), [[1, 1, 6, 5]]);
+    }
+
+    /// Far from every edge distances cannot be told apart by counting; the parts are the same.
+    #[test]
+    fn a_long_way_to_the_edge_is_no_trouble() {
+        let mut inside = Plane::new(300, 5);
+        (1..4).for_each(|row| inside.row_mut(row)[1..299].fill(true));
+        let mut outside = Plane::new(300, 5);
+        outside.row_mut(2)[0] = true;
+        let parts = part(&[inside, outside], NECKS, WHOLE);
+        assert_eq!(parts.bounds(), [[1, 1, 299, 4]]);
+        assert!(
+            parts
+                .order
+                .is_sorted_by(|a, b| (b.0, a.1) < (a.0, b.1) || b.0 < a.0)
+        );
+        assert_eq!(parts.order[0].0, 298.0_f32.hypot(1.0));
     }
 }

@@ -1,45 +1,81 @@
 //! How much of each pixel is the cell's own.
 
-use imageproc::{
-    distance_transform::euclidean_squared_distance_transform,
-    image::{GrayImage, Luma},
-};
-use ndarray::Array2;
-
 use super::Region;
-use crate::domain::Cell;
+use crate::{domain::Cell, stages::distance::Distances};
 
-/// The share of each pixel of `region`, in [0, 1]: 1 up to `margin` pixels from the cell's mask, falling
-/// linearly to 0 over `taper` pixels. Distances are Euclidean between the centres of pixels.
-pub(super) fn fade(cell: &Cell, region: Region, margin: f64, taper: f64) -> Array2<f64> {
-    let (width, height) = (region.width(), region.height());
-    let inside = |x: usize, y: usize| {
-        let column = (region.left + x).checked_sub(cell.bbox.x as usize)?;
-        let row = (region.top + y).checked_sub(cell.bbox.y as usize)?;
-        cell.mask.get((row, column)).copied()
-    };
-    // Lengths inside a frame fit into 32 bits.
-    let mask = GrayImage::from_fn(width as u32, height as u32, |x, y| {
-        Luma([u8::from(inside(x as usize, y as usize) == Some(true))])
-    });
-    let squares = euclidean_squared_distance_transform(&mask);
-    let share = |square: f64| {
-        let beyond = square.sqrt() - margin;
-        if beyond <= 0.0 {
-            1.0
-        } else if beyond < taper {
-            1.0 - beyond / taper
-        } else {
-            0.0
+/// Most squared distances whose shares are kept.
+const KEPT: usize = 1 << 16;
+
+/// Computes shares: 1 up to `margin` pixels from a cell's mask, falling linearly to 0 over `taper` pixels. Distances
+/// are Euclidean between the centres of pixels.
+#[derive(Clone, Debug)]
+pub(super) struct Fade {
+    margin: f64,
+    taper: f64,
+    /// By squared distance.
+    shares: Vec<f64>,
+    mask: Vec<bool>,
+    distances: Distances,
+    values: Vec<f64>,
+}
+
+impl Fade {
+    pub(super) fn new(margin: f64, taper: f64) -> Self {
+        let reach = (margin + taper + 1.0).powi(2).min(KEPT as f64) as u32;
+        Self {
+            margin,
+            taper,
+            shares: (0..reach)
+                .map(|square| share(square, margin, taper))
+                .collect(),
+            mask: Vec::new(),
+            distances: Distances::default(),
+            values: Vec::new(),
         }
-    };
-    Array2::from_shape_fn((height, width), |(y, x)| {
-        share(squares.get_pixel(x as u32, y as u32)[0])
-    })
+    }
+
+    /// The share of each pixel of `region`, in [0, 1], row by row.
+    pub(super) fn of(&mut self, cell: &Cell, region: Region) -> &[f64] {
+        let (width, height) = (region.width(), region.height());
+        self.mask.clear();
+        self.mask.resize(width * height, false);
+        let (x, y) = (cell.bbox.x as usize, cell.bbox.y as usize);
+        let (columns, rows) = (cell.mask.ncols(), cell.mask.nrows());
+        // What of the mask lies in the region.
+        let left = x.max(region.left)..(x + columns).min(region.right);
+        let top = y.max(region.top)..(y + rows).min(region.bottom);
+        if let Some(mask) = cell.mask.as_slice().filter(|_| !left.is_empty()) {
+            for row in top {
+                let from = &mask[(row - y) * columns..][left.start - x..left.end - x];
+                let to = &mut self.mask[(row - region.top) * width..];
+                to[left.start - region.left..][..from.len()].copy_from_slice(from);
+            }
+        }
+        let squares = self.distances.squares(&self.mask, width).iter();
+        let (shares, margin, taper) = (&self.shares, self.margin, self.taper);
+        self.values.clear();
+        self.values.extend(squares.map(|square| {
+            let kept = shares.get(*square as usize).copied();
+            kept.unwrap_or_else(|| share(*square, margin, taper))
+        }));
+        &self.values
+    }
+}
+
+fn share(square: u32, margin: f64, taper: f64) -> f64 {
+    let beyond = f64::from(square).sqrt() - margin;
+    if beyond <= 0.0 {
+        1.0
+    } else if beyond < taper {
+        1.0 - beyond / taper
+    } else {
+        0.0
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use ndarray::Array2;
     use proptest::prelude::*;
 
     use super::*;
@@ -55,8 +91,9 @@ mod tests {
             let mask = Array2::from_shape_vec((5, 7), bits).unwrap();
             let cell = cell(4, 6, mask.clone());
             let region = Region { left: 1, top: 2, right: 15, bottom: 16 };
-            let found = fade(&cell, region, margin, taper);
-            for ((y, x), share) in found.indexed_iter() {
+            let mut fade = Fade::new(margin, taper);
+            for (at, share) in fade.of(&cell, region).iter().enumerate() {
+                let (y, x) = (at / region.width(), at % region.width());
                 let nearest = mask
                     .indexed_iter()
                     .filter(|(_, inside)| **inside)

@@ -2,112 +2,180 @@
 
 use std::ops::Range;
 
-use ndarray::Array2;
+/// One new sample along an axis.
+#[derive(Clone, Copy, Debug)]
+struct Tap {
+    begin: f64,
+    end: f64,
+    scale: f64,
+    /// The old samples that have a share of it.
+    first: usize,
+    last: usize,
+}
 
-/// For each new sample along one axis: the first old one, counted from the region's start, and the shares
-/// of it and its successors.
-pub(super) struct Taps(Vec<(usize, Vec<f64>)>);
+impl Tap {
+    /// The new sample `index`; arguments as of [`Taps::fill`].
+    fn new(index: usize, origin: f64, scale: f64, region: &Range<usize>) -> Self {
+        // Whole numbers inside the region.
+        let inside = |value: f64| value.clamp(region.start as f64, region.end as f64) as usize;
+        let begin = origin + index as f64 * scale;
+        let (begin, end, first, last) = if scale >= 1.0 {
+            let end = origin + (index + 1) as f64 * scale;
+            (begin, end, begin.floor(), end.ceil())
+        } else {
+            let centre = begin + scale / 2.0 - 0.5;
+            let low = centre.floor();
+            (centre, low, low, low + 2.0)
+        };
+        Self {
+            begin,
+            end,
+            scale,
+            first: inside(first),
+            last: inside(last),
+        }
+    }
+
+    /// The share of an old sample between the first and the last.
+    fn share(&self, old: usize) -> f64 {
+        let old = old as f64;
+        if self.scale >= 1.0 {
+            (self.end.min(old + 1.0) - self.begin.max(old)).max(0.0) / self.scale
+        } else {
+            // From the centre of the one to that of the other.
+            let second = self.begin - self.end;
+            if old == self.end {
+                1.0 - second
+            } else {
+                second
+            }
+        }
+    }
+}
+
+/// For each new sample along one axis: the old ones, counted from the region's start, and their shares.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Taps {
+    /// First old sample, and where its share and those of its successors begin and end.
+    taps: Vec<(usize, Range<usize>)>,
+    shares: Vec<f64>,
+    /// The new samples that have any.
+    some: Range<usize>,
+}
 
 impl Taps {
     /// Taps of `pixels` new samples, each `scale` old ones long, the first of which begins at `origin`.
     /// Old sample i reaches from i to i + 1. Shares that fall outside `region` are dropped.
     ///
     /// Shrinking (`scale` ≥ 1) averages over the exact area; enlarging is bilinear between centres.
-    pub(super) fn new(origin: f64, scale: f64, pixels: usize, region: Range<usize>) -> Self {
-        let taps = (0..pixels)
-            .map(|index| {
-                let begin = origin + index as f64 * scale;
-                if scale >= 1.0 {
-                    let end = origin + (index + 1) as f64 * scale;
-                    let share = |old: f64| (end.min(old + 1.0) - begin.max(old)).max(0.0) / scale;
-                    kept(begin.floor(), end.ceil(), &region, share)
+    pub(super) fn fill(&mut self, origin: f64, scale: f64, pixels: usize, region: Range<usize>) {
+        self.taps.clear();
+        self.shares.clear();
+        self.some = 0..0;
+        for index in 0..pixels {
+            let tap = Tap::new(index, origin, scale, &region);
+            let begin = self.shares.len();
+            let old = tap.first..tap.last;
+            self.shares.extend(old.map(|old| tap.share(old)));
+            let shares = begin..self.shares.len();
+            if !shares.is_empty() {
+                let start = if self.some.is_empty() {
+                    index
                 } else {
-                    let centre = begin + scale / 2.0 - 0.5;
-                    let low = centre.floor();
-                    let share = |old: f64| {
-                        let second = centre - low;
-                        if old == low { 1.0 - second } else { second }
-                    };
-                    kept(low, low + 2.0, &region, share)
-                }
-            })
-            .collect();
-        Self(taps)
+                    self.some.start
+                };
+                self.some = start..index + 1;
+            }
+            self.taps.push((tap.first - region.start, shares));
+        }
+    }
+
+    /// Each new sample that has a share of an old one, and those between them.
+    fn some(&self) -> impl Iterator<Item = (usize, &[f64])> {
+        let taps = &self.taps[self.some.clone()];
+        taps.iter()
+            .map(|(first, shares)| (*first, &self.shares[shares.clone()]))
     }
 }
 
 /// Correlation of each of `pixels` new samples with the next when the old ones are independent noise: neighbours
-/// share old samples. Arguments as of [`Taps::new`].
+/// share old samples. Arguments as of [`Taps::fill`].
 pub(crate) fn noise_correlation(origin: f64, scale: f64, pixels: usize) -> f64 {
     // One old sample before the first, for the bilinear pair.
     let origin = origin.rem_euclid(1.0) + 1.0;
-    let known = (origin + pixels as f64 * scale).ceil() as usize + 2;
-    let Taps(taps) = Taps::new(origin, scale, pixels, 0..known);
-    let mut row = vec![0.0; known];
+    let known = 0..(origin + pixels as f64 * scale).ceil() as usize + 2;
     let (mut shared, mut own) = (0.0, 0.0);
-    for (first, shares) in &taps {
-        // `row` has the shares of the sample before.
-        shared += shares
-            .iter()
-            .zip(&row[*first..])
-            .map(|(a, b)| a * b)
+    let mut before: Option<Tap> = None;
+    for index in 0..pixels {
+        let tap = Tap::new(index, origin, scale, &known);
+        let common = before.map_or(0..0, |before| {
+            tap.first.max(before.first)..before.last.min(tap.last)
+        });
+        shared += common
+            .map(|old| tap.share(old) * before.map_or(0.0, |before| before.share(old)))
             .sum::<f64>();
-        own += shares.iter().map(|share| share * share).sum::<f64>();
-        row.fill(0.0);
-        row[*first..first + shares.len()].copy_from_slice(shares);
+        own += (tap.first..tap.last)
+            .map(|old| tap.share(old) * tap.share(old))
+            .sum::<f64>();
+        before = Some(tap);
     }
     if own > 0.0 { shared / own } else { 0.0 }
 }
 
-/// The shares of the old samples from `first` up to `end` that lie in `region`.
-fn kept(
-    first: f64,
-    end: f64,
-    region: &Range<usize>,
-    share: impl Fn(f64) -> f64,
-) -> (usize, Vec<f64>) {
-    // Whole numbers inside the region.
-    let inside = |value: f64| value.clamp(region.start as f64, region.end as f64) as usize;
-    let old = inside(first)..inside(end);
-    let shares = old.clone().map(|old| share(old as f64)).collect();
-    (old.start - region.start, shares)
+/// Resamples images of one region, one after the other.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Resampler {
+    pub(super) across: Taps,
+    pub(super) down: Taps,
+    row: Vec<f64>,
+    wide: Vec<f64>,
+    line: Vec<f64>,
 }
 
-/// Hands every new sample (row, column) to `put`: first along the rows, then down the columns.
-pub(super) fn resample(
-    image: &Array2<f64>,
-    across: &Taps,
-    down: &Taps,
-    mut put: impl FnMut((usize, usize), f64),
-) {
-    let mut wide = Array2::<f64>::zeros((image.nrows(), across.0.len()));
-    for (row, mut line) in image.outer_iter().zip(wide.outer_iter_mut()) {
-        for ((first, shares), value) in across.0.iter().zip(&mut line) {
-            *value = row
-                .iter()
-                .skip(*first)
-                .zip(shares)
-                .map(|(old, share)| old * share)
-                .sum();
+impl Resampler {
+    /// Resamples an image of `rows` rows of `columns` samples: first along the rows, then down the columns. `image`
+    /// writes a row; false when it is missing, that is zero. `put` gets each new row that is not zero, with the place
+    /// of its first sample (row, column).
+    pub(super) fn resample(
+        &mut self,
+        [rows, columns]: [usize; 2],
+        mut image: impl FnMut(usize, &mut [f64]) -> bool,
+        mut put: impl FnMut((usize, usize), &[f64]),
+    ) {
+        let width = self.across.some.len();
+        if width == 0 {
+            return;
         }
-    }
-    let mut line = vec![0.0; across.0.len()];
-    for (y, (first, shares)) in down.0.iter().enumerate() {
-        line.fill(0.0);
-        for (row, share) in wide.outer_iter().skip(*first).zip(shares) {
-            line.iter_mut()
-                .zip(row)
-                .for_each(|(sum, value)| *sum += share * value);
+        self.row.clear();
+        self.row.resize(columns, 0.0);
+        self.wide.clear();
+        self.wide.resize(rows * width, 0.0);
+        for (row, line) in self.wide.chunks_exact_mut(width).enumerate() {
+            if !image(row, &mut self.row) {
+                continue;
+            }
+            for ((first, shares), value) in self.across.some().zip(line) {
+                let old = &self.row[first..first + shares.len()];
+                *value = old.iter().zip(shares).map(|(old, share)| old * share).sum();
+            }
         }
-        for (x, value) in line.iter().enumerate() {
-            put((y, x), *value);
+        self.line.resize(width, 0.0);
+        for (y, (first, shares)) in (self.down.some.start..).zip(self.down.some()) {
+            self.line.fill(0.0);
+            let rows = self.wide[first * width..].chunks_exact(width);
+            for (row, share) in rows.zip(shares) {
+                for (sum, value) in self.line.iter_mut().zip(row) {
+                    *sum += share * value;
+                }
+            }
+            put((y, self.across.some.start), &self.line);
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use ndarray::array;
+    use ndarray::{Array2, array};
     use proptest::prelude::*;
 
     use super::*;
@@ -115,11 +183,20 @@ mod tests {
     fn resampled(image: &Array2<f64>, origin: f64, scale: f64, pixels: usize) -> Array2<f64> {
         let (rows, columns) = image.dim();
         let mut out = Array2::zeros((pixels, pixels));
-        resample(
-            image,
-            &Taps::new(origin, scale, pixels, 0..columns),
-            &Taps::new(origin, scale, pixels, 0..rows),
-            |at, value| out[at] = value,
+        let mut resampler = Resampler::default();
+        resampler.across.fill(origin, scale, pixels, 0..columns);
+        resampler.down.fill(origin, scale, pixels, 0..rows);
+        resampler.resample(
+            [rows, columns],
+            |row, line| {
+                line.copy_from_slice(&image.row(row).to_vec());
+                true
+            },
+            |(y, x), line| {
+                for (x, value) in (x..).zip(line) {
+                    out[(y, x)] = *value;
+                }
+            },
         );
         out
     }

@@ -24,10 +24,10 @@ pub(super) fn cell(x: u32, y: u32, mask: Array2<bool>) -> Cell {
             height: height as u32,
         },
         area_px: mask.iter().filter(|inside| **inside).count() as u32,
-        mask,
+        mask: mask.into(),
         centroid_px: [0.0; 2],
-        outline: Vec::new(),
-        background: vec![100.0; 3],
+        outline: Vec::new().into(),
+        background: vec![100.0; 3].into(),
         decided_row: last + 40,
         flags: CellFlags::default(),
     }
@@ -64,7 +64,7 @@ fn planes(image: &Array2<u16>) -> [Array2<u16>; 3] {
     [1, 2, 3].map(|factor| image.mapv(|counts| counts * factor))
 }
 
-fn cut(cutter: &Cutter, cell: Cell, planes: &[Array2<u16>; 3]) -> Tile {
+fn cut(cutter: &mut Cutter, cell: Cell, planes: &[Array2<u16>; 3]) -> Tile {
     cutter.cut(Arc::new(cell), |channel, row| {
         planes[channel].row(row as usize).to_slice()
     })
@@ -104,10 +104,10 @@ fn close(a: &Array3<f32>, b: &Array3<f32>, tolerance: f32) -> bool {
 #[test]
 fn channels_come_by_name_in_the_manifests_order() {
     let (image, cell) = scene(300, 100, 60);
-    let cutter = Cutter::new(&manifest(), &scan(300, 0.2)).unwrap();
+    let mut cutter = Cutter::new(&manifest(), &scan(300, 0.2)).unwrap();
     let mut planes = planes(&image);
     planes[2].fill(100);
-    let tile = cut(&cutter, cell, &planes);
+    let tile = cut(&mut cutter, cell, &planes);
     // TRANS is the scan's third channel and equals its background; SRS and TPEF do not.
     assert!(tile.values.index_axis(Axis(0), 0).iter().all(|v| *v == 0.0));
     for plane in [1, 2] {
@@ -122,10 +122,10 @@ fn the_rules_are_those_of_the_manifest() {
     // A flat disc: the mean in the cell becomes 1 / span, and 80 of 100 becomes −0.2 / span.
     let mask = disc(120);
     let image = Array2::from_elem((300, 300), 150_u16);
-    let cutter = Cutter::new(&manifest(), &scan(300, 0.2)).unwrap();
+    let mut cutter = Cutter::new(&manifest(), &scan(300, 0.2)).unwrap();
     let mut planes = planes(&image);
     planes[2].fill(90);
-    let tile = cut(&cutter, cell(90, 90, mask), &planes);
+    let tile = cut(&mut cutter, cell(90, 90, mask), &planes);
     assert!((tile.values[(0, 64, 64)] + 0.1 / 0.2).abs() < 1e-6);
     assert!((tile.values[(1, 64, 64)] - 0.25).abs() < 1e-6);
     assert!((tile.values[(2, 64, 64)] - 0.25).abs() < 1e-6);
@@ -135,10 +135,10 @@ fn the_rules_are_those_of_the_manifest() {
 fn dark_counts_are_taken_off_before_the_ratio() {
     let mut scan = scan(300, 0.2);
     scan.channels[2].dark_counts = Some(50.0);
-    let cutter = Cutter::new(&manifest(), &scan).unwrap();
+    let mut cutter = Cutter::new(&manifest(), &scan).unwrap();
     let mut planes = planes(&Array2::from_elem((300, 300), 100));
     planes[2].fill(95);
-    let tile = cut(&cutter, cell(90, 90, disc(120)), &planes);
+    let tile = cut(&mut cutter, cell(90, 90, disc(120)), &planes);
     // (95 − 50) / (100 − 50) − 1 = −0.1.
     assert!((tile.values[(0, 64, 64)] + 0.1 / 0.2).abs() < 1e-6);
     // A float image keeps its zero in the scale.
@@ -153,8 +153,8 @@ fn a_lost_channel_is_not_blown_up() {
     planes[0].indexed_iter_mut().for_each(|((y, x), counts)| {
         *counts = 100 + [0, 20, 7, 13][(y * 3 + x * 5) % 4] - 10;
     });
-    let cutter = Cutter::new(&manifest(), &scan(300, 0.2)).unwrap();
-    let tile = cut(&cutter, cell(90, 90, disc(120)), &planes);
+    let mut cutter = Cutter::new(&manifest(), &scan(300, 0.2)).unwrap();
+    let tile = cut(&mut cutter, cell(90, 90, disc(120)), &planes);
     assert!(
         tile.values
             .index_axis(Axis(0), 1)
@@ -168,7 +168,7 @@ fn no_row_after_the_deciding_one_is_read_and_none_changes_the_tile() {
     let (image, mut cell) = scene(300, 100, 60);
     cell.decided_row = cell.bbox.bottom() + 4;
     let limit = cell.decided_row;
-    let cutter = Cutter::new(&manifest(), &scan(300, 0.2)).unwrap();
+    let mut cutter = Cutter::new(&manifest(), &scan(300, 0.2)).unwrap();
     let whole = planes(&image);
     let furthest = Slot::new(0);
     let tile = cutter.cut(Arc::new(cell.clone()), |channel, row| {
@@ -180,7 +180,7 @@ fn no_row_after_the_deciding_one_is_read_and_none_changes_the_tile() {
     for plane in &mut later {
         fill(plane, limit as usize + 1..300, 0..300, 60_000);
     }
-    assert_eq!(cut(&cutter, cell, &later).values, tile.values);
+    assert_eq!(cut(&mut cutter, cell, &later).values, tile.values);
 }
 
 #[test]
@@ -188,17 +188,17 @@ fn outside_the_cell_there_is_background() {
     let (mut image, cell) = scene(300, 100, 60);
     // A bright neighbour, 4 µm away.
     fill(&mut image, 100..160, 180..240, 5_000);
-    let cutter = Cutter::new(&manifest(), &scan(300, 0.2)).unwrap();
-    let tile = cut(&cutter, cell.clone(), &planes(&image));
+    let mut cutter = Cutter::new(&manifest(), &scan(300, 0.2)).unwrap();
+    let tile = cut(&mut cutter, cell.clone(), &planes(&image));
     let (alone, _) = scene(300, 100, 60);
-    assert_eq!(tile.values, cut(&cutter, cell, &planes(&alone)).values);
+    assert_eq!(tile.values, cut(&mut cutter, cell, &planes(&alone)).values);
     assert!(all(&tile, |[_, _, x], v| x < 100 || v == 0.0));
 }
 
 #[test]
 fn missing_rows_are_background() {
     let (image, cell) = scene(300, 100, 60);
-    let cutter = Cutter::new(&manifest(), &scan(300, 0.2)).unwrap();
+    let mut cutter = Cutter::new(&manifest(), &scan(300, 0.2)).unwrap();
     let planes = planes(&image);
     let tile = cutter.cut(Arc::new(cell), |channel, row| {
         (row < 130)
@@ -213,15 +213,19 @@ fn missing_rows_are_background() {
 
 #[test]
 fn a_cell_at_the_border_and_one_larger_than_the_tile_are_cut() {
-    let cutter = Cutter::new(&manifest(), &scan(300, 0.2)).unwrap();
+    let mut cutter = Cutter::new(&manifest(), &scan(300, 0.2)).unwrap();
     let image = planes(&Array2::from_elem((300, 300), 150));
     for (x, y) in [(0, 0), (299, 299), (0, 299)] {
-        let tile = cut(&cutter, cell(x, y, Array2::from_elem((1, 1), true)), &image);
+        let tile = cut(
+            &mut cutter,
+            cell(x, y, Array2::from_elem((1, 1), true)),
+            &image,
+        );
         assert!(tile.values.iter().all(|v| v.is_finite()));
         assert!(!tile.cell.flags.larger_than_tile);
     }
     let tile = cut(
-        &cutter,
+        &mut cutter,
         cell(0, 0, Array2::from_elem((300, 300), true)),
         &image,
     );
@@ -236,8 +240,8 @@ fn the_pixel_size_hardly_changes_a_tile() {
         let side = (80.0 / pixel_size_um) as usize;
         let diameter = (24.0 / pixel_size_um) as usize;
         let (image, cell) = scene(side, (28.0 / pixel_size_um) as usize, diameter);
-        let cutter = Cutter::new(&manifest(), &scan(side as u32, pixel_size_um)).unwrap();
-        cut(&cutter, cell, &planes(&image)).values
+        let mut cutter = Cutter::new(&manifest(), &scan(side as u32, pixel_size_um)).unwrap();
+        cut(&mut cutter, cell, &planes(&image)).values
     };
     let reference = tile(0.2);
     for pixel_size_um in [0.1, 0.4, 0.8] {
@@ -280,33 +284,33 @@ proptest! {
 
     #[test]
     fn every_value_is_in_range((image, mask) in any_scene(), pixel_size_um in 0.02_f64..5.0, x in 0_u32..48, y in 0_u32..44) {
-        let cutter = Cutter::new(&manifest(), &scan(64, pixel_size_um)).unwrap();
-        let tile = cut(&cutter, cell(x, y, mask), &planes(&image));
+        let mut cutter = Cutter::new(&manifest(), &scan(64, pixel_size_um)).unwrap();
+        let tile = cut(&mut cutter, cell(x, y, mask), &planes(&image));
         prop_assert!(tile.values.iter().all(|v| (-1.0..=1.0).contains(v)));
     }
 
     #[test]
     fn where_the_cell_lies_does_not_matter((image, mask) in any_scene(), dx in 0_usize..30, dy in 0_usize..30) {
-        let cutter = Cutter::new(&manifest(), &scan(100, 0.4)).unwrap();
+        let mut cutter = Cutter::new(&manifest(), &scan(100, 0.4)).unwrap();
         let tile = |dx: usize, dy: usize| {
             let mut field = Array2::from_elem((100, 100), 100);
             for ((y, x), counts) in image.indexed_iter() {
                 field[(dy + y, dx + x)] = *counts;
             }
-            cut(&cutter, cell((dx + 24) as u32, (dy + 22) as u32, mask.clone()), &planes(&field)).values
+            cut(&mut cutter, cell((dx + 24) as u32, (dy + 22) as u32, mask.clone()), &planes(&field)).values
         };
         prop_assert!(close(&tile(dx, dy), &tile(5, 5), 1e-5));
     }
 
     #[test]
     fn a_mirrored_cell_has_a_mirrored_tile((image, mask) in any_scene()) {
-        let cutter = Cutter::new(&manifest(), &scan(64, 0.3)).unwrap();
-        let tile = cut(&cutter, cell(24, 22, mask.clone()), &planes(&image)).values;
+        let mut cutter = Cutter::new(&manifest(), &scan(64, 0.3)).unwrap();
+        let tile = cut(&mut cutter, cell(24, 22, mask.clone()), &planes(&image)).values;
         let (mut image, mut mask) = (image, mask);
         image.invert_axis(Axis(1));
         mask.invert_axis(Axis(1));
         let image = image.as_standard_layout().into_owned();
-        let mut turned = cut(&cutter, cell(24, 22, mask), &planes(&image)).values;
+        let mut turned = cut(&mut cutter, cell(24, 22, mask), &planes(&image)).values;
         turned.invert_axis(Axis(2));
         prop_assert!(close(&tile, &turned, 1e-5));
     }
@@ -314,12 +318,12 @@ proptest! {
     #[test]
     fn the_gain_of_a_channel_does_not_matter((image, mask) in any_scene(), gain in 2_u16..8) {
         prop_assume!(mask.iter().filter(|inside| **inside).count() > 10);
-        let cutter = Cutter::new(&manifest(), &scan(64, 0.4)).unwrap();
+        let mut cutter = Cutter::new(&manifest(), &scan(64, 0.4)).unwrap();
         let image = image.mapv(|counts| counts + 200);
         let louder = image.mapv(|counts| (counts - 100) * gain + 100);
         let tile = |image: &Array2<u16>| {
             let planes = [image.clone(), image.clone(), image.clone()];
-            let mut values = cut(&cutter, cell(24, 22, mask.clone()), &planes).values;
+            let mut values = cut(&mut cutter, cell(24, 22, mask.clone()), &planes).values;
             values.index_axis_mut(Axis(0), 0).fill(0.0);
             values
         };

@@ -80,7 +80,7 @@ impl LabelMessage {
             bbox: [cell.bbox.x, cell.bbox.y, cell.bbox.width, cell.bbox.height],
             centroid_um: cell.centroid_px.map(|pixels| pixels * pixel_size_um),
             area_um2: f64::from(cell.area_px) * pixel_size_um * pixel_size_um,
-            outline: cell.outline.clone(),
+            outline: cell.outline.to_vec(),
             p: both(verdict.p_senescent),
             p_raw: both(verdict.p_raw),
             members: verdict
