@@ -1,7 +1,9 @@
 """How far two sides say the same of the same cells."""
 
 import csv
+import json
 import pathlib
+from dataclasses import dataclass
 
 import numpy as np
 from scipy.spatial import cKDTree
@@ -31,34 +33,49 @@ def matched(ours: dict, theirs: dict) -> list[tuple[tuple, tuple]]:
     return pairs
 
 
-def compare(ours: dict, theirs: dict) -> dict:
-    """Return shares and differences of the cells that both sides found."""
-    pairs = matched(ours, theirs)
-    both = [(ours[one], theirs[other]) for one, other in pairs]
-    gaps = np.array([abs(one["p"][1] - other["p"][1]) for one, other in both])
-    areas = np.array([other["area_um2"] / one["area_um2"] for one, other in both])
-    alike = np.abs(areas - 1) <= SAME_AREA
-    whole = np.array([not one["flags"]["touches_border"] for one, _ in both])
+def truth(dish: pathlib.Path, least_um2: float) -> dict:
+    """Return the true cells of a simulated dish that are at least as large as `least_um2`."""
+    found = {}
+    for path in sorted(dish.glob("truth-??????.json")):
+        for cell in json.loads(path.read_text())["cells"]:
+            if cell["area_um2"] >= least_um2:
+                found[int(path.stem.split("-")[1]), cell["index"]] = cell
+    return found
 
-    def median(chosen: np.ndarray) -> float:
-        return float(np.median(gaps[chosen])) if chosen.any() else float("nan")
 
-    return {
-        "ours": len(ours),
-        "theirs": len(theirs),
-        "pairs": len(pairs),
-        "class": np.mean([np.argmax(a["p"]) == np.argmax(b["p"]) for a, b in both]),
-        "set": np.mean([list(a["set"]) == list(b["set"]) for a, b in both]),
-        "largest": gaps.max(),
-        "median": np.median(gaps),
-        "alike": int(alike.sum()),
-        "median_alike": median(alike),
-        "median_unlike": median(~alike),
-        "whole": int(whole.sum()),
-        "median_whole": median(whole),
-        "median_cut": median(~whole),
-        "area": np.median(areas),
-    }
+def log_odds(label: dict) -> float:
+    """Return the logarithm of a label's odds, as far as float32 tells."""
+    p = np.clip(label["p"][1], 1e-7, 1 - 1e-7)
+    return float(np.log(p / (1 - p)))
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """What two sides say of the cells that both found; arrays have a value a pair."""
+
+    pairs: int
+    same_class: float
+    same_set: float
+    gaps: np.ndarray
+    odds_gaps: np.ndarray
+    areas: np.ndarray
+
+    def odds_gap(self, chosen: np.ndarray) -> str:
+        """Return the median difference of the log-odds of some pairs."""
+        return f"{np.median(self.odds_gaps[chosen]):.2g}" if chosen.any() else "unknown"
+
+
+def compare(ours: dict, theirs: dict) -> Agreement:
+    """Compare the labels of two runs."""
+    both = [(ours[one], theirs[other]) for one, other in matched(ours, theirs)]
+    return Agreement(
+        pairs=len(both),
+        same_class=np.mean([np.argmax(a["p"]) == np.argmax(b["p"]) for a, b in both]),
+        same_set=np.mean([list(a["set"]) == list(b["set"]) for a, b in both]),
+        gaps=np.array([abs(a["p"][1] - b["p"][1]) for a, b in both]),
+        odds_gaps=np.array([abs(log_odds(a) - log_odds(b)) for a, b in both]),
+        areas=np.array([b["area_um2"] / a["area_um2"] for a, b in both]),
+    )
 
 
 def cells_of(tiles: pathlib.Path) -> list[tuple[int, int]]:
@@ -79,8 +96,8 @@ def on_same_tiles(run, tiles: pathlib.Path, answers: pathlib.Path) -> dict:
     told = np.abs(odds) <= TOLD_LOG_ODDS
     maps = [abs(run.maps[name] - cam).max() for name, cam in zip(names, peer["maps"], strict=True)]
     return {
-        "cells": len(names),
-        "answers": int(told.sum()),
+        "answers": odds.size,
+        "told": int(told.sum()),
         "log_odds": gap[told].max(),
         "map": max(maps),
     }

@@ -8,47 +8,22 @@ import argparse
 import importlib.util
 import pathlib
 import shlex
-import statistics
 import subprocess
 import tempfile
-from dataclasses import dataclass
 
-import agreement
 import markdown
 import processor
+import report
 import zmq
+from report import EMBEDDED, TORCH
 from sides import Daemon, Peer, Run, Torch
 
-EMBEDDED = "daemon, embedded engine"
-TORCH = "PyTorch + grad-cam"
-STAGES = ("read", "segment", "tile", "networks", "verdict", "maps", "publish")
 # Engines that both sides can use: name, precision, and the package and file of the library.
 ENGINES = {
     ("ONNX Runtime", "onnxruntime", "f32"): ("onnxruntime", "capi/libonnxruntime.so.*"),
     ("OpenVINO", "openvino", "f32"): ("openvino", "libs/libopenvino_c.so*"),
     ("OpenVINO", "openvino", "bf16"): ("openvino", "libs/libopenvino_c.so*"),
 }
-
-
-@dataclass(frozen=True)
-class Goal:
-    """The most that the daemon may need of what the other side needs."""
-
-    ours: str
-    theirs: str
-    most: float
-
-
-GOALS = (
-    Goal("daemon, ONNX Runtime f32", "Python, ONNX Runtime f32", 0.67),
-    Goal("daemon, OpenVINO f32", "Python, OpenVINO f32", 0.8),
-    Goal("daemon, OpenVINO bf16", "Python, OpenVINO bf16", 0.8),
-    Goal(EMBEDDED, "Python, ONNX Runtime f32", 2.0),
-    Goal(EMBEDDED, TORCH, 0.1),
-    Goal("daemon, ONNX Runtime f32", TORCH, 0.1),
-    Goal("daemon, OpenVINO f32", TORCH, 0.1),
-    Goal("daemon, OpenVINO bf16", TORCH, 0.1),
-)
 
 
 def library(package: str, pattern: str) -> pathlib.Path:
@@ -63,26 +38,31 @@ def chooses_engines(program: pathlib.Path) -> bool:
     return subprocess.run(words, capture_output=True).returncode == 0
 
 
-def sides(options: argparse.Namespace, where: list[str]) -> list[Daemon | Peer | Torch]:
-    """Return all sides in the order of a round: each daemon beside its peer."""
-    daemon = Daemon(EMBEDDED, options.senescope, where)
-    found: list[Daemon | Peer | Torch] = [daemon]
-    more = chooses_engines(options.senescope)
+def sides(
+    options: argparse.Namespace, where: list[str], frame: pathlib.Path
+) -> tuple[list[Daemon | Peer | Torch], list[str]]:
+    """Return all sides in the order of a round, each daemon beside its peer, and who is left out."""
+    found: list[Daemon | Peer | Torch] = [Daemon(EMBEDDED, options.senescope, where)]
+    more, left_out = chooses_engines(options.senescope), []
     if not more:
-        print("this program has no other engine than the embedded one", flush=True)
+        left_out.append("This program has no other engine than the embedded one.")
     for (title, engine, precision), (package, pattern) in ENGINES.items():
         found.append(Peer(f"Python, {title} {precision}", where, engine, precision))
         if more:
             settings = (
                 f"engine.kind={engine}",
                 f"engine.precision={precision}",
-                f"engine.library={library(package, pattern)}",
+                f"engine.{engine}.library={library(package, pattern)}",
             )
             name = f"daemon, {title} {precision}"
-            found.append(Daemon(name, options.senescope, where, settings))
+            daemon = Daemon(name, options.senescope, where, settings)
+            if reason := daemon.refusal(frame):
+                left_out.append(f"Left out: {name}, which says: {reason}")
+            else:
+                found.append(daemon)
     if options.torch:
         found.append(Torch(TORCH, where, options.torch))
-    return found
+    return found, left_out
 
 
 def measure(
@@ -107,126 +87,16 @@ def measure(
     return runs
 
 
-def spread(values: list[float], digits: int) -> str:
-    """Return the median with least and greatest value."""
-    middle, low, high = statistics.median(values), min(values), max(values)
-    return f"{middle:.{digits}f} ({low:.{digits}f}–{high:.{digits}f})"
-
-
-def cpu(runs: list[Run]) -> list[float]:
-    """Return the CPU milliseconds a cell of each round."""
-    return [1e3 * run.cpu_s / run.cells for run in runs]
-
-
-def costs(page: markdown.Page, runs: dict[str, list[Run]]) -> None:
-    """Say what each side needs."""
-    page.heading("What a cell costs")
-    page.text("Median of the rounds (least–greatest), in ms a cell on one thread.")
-    wall = {name: [1e3 * run.wall_s / run.cells for run in of] for name, of in runs.items()}
-    rows = [
-        (name, of[0].cells, spread(cpu(of), 1), spread(wall[name], 1)) for name, of in runs.items()
-    ]
-    page.table(("side", "cells", "CPU", "wall time"), rows)
-
-
-def goals(page: markdown.Page, runs: dict[str, list[Run]]) -> None:
-    """Say how the daemon compares with its goals."""
-    page.heading("Ratios")
-    page.text("CPU time a cell of the daemon in units of the other side's, of the same round.")
-    rows = []
-    for goal in GOALS:
-        if not {goal.ours, goal.theirs} <= runs.keys():
-            rows.append((goal.ours, goal.theirs, "not measured", f"≤ {goal.most}"))
-            continue
-        pairs = zip(cpu(runs[goal.ours]), cpu(runs[goal.theirs]), strict=True)
-        ratios = [ours / theirs for ours, theirs in pairs]
-        verdict = "met" if statistics.median(ratios) <= goal.most else "missed"
-        rows.append((goal.ours, goal.theirs, spread(ratios, 2), f"≤ {goal.most}: {verdict}"))
-    page.table(("daemon", "other side", "ratio", "goal"), rows)
-
-
-def stages(page: markdown.Page, runs: dict[str, list[Run]]) -> None:
-    """Say where the pipelines' time goes."""
-    page.heading("Where the pipelines' CPU time goes")
-    page.text("In ms a cell, medians of the rounds.")
-    rows = []
-    for name, of in runs.items():
-        if of[0].stages:
-            each = [
-                statistics.median(1e3 * run.stages.get(stage, 0) / run.cells for run in of)
-                for stage in STAGES
-            ]
-            rows.append((name, *(f"{value:.2f}" if value else "–" for value in each)))
-    page.table(("side", *STAGES), rows)
-    page.text(
-        f"{TORCH} is given the daemon's tiles, and only its networks and maps are counted. Its "
-        "`networks` decide the class with a pass of their own; its `maps` are passes forwards and "
-        "backwards."
-    )
-
-
-def say_agreement(page: markdown.Page, runs: dict[str, list[Run]]) -> None:
-    """Say how far the pipelines find and say the same as the daemon."""
-    page.heading("Agreement")
-    daemon = runs[EMBEDDED][0]
-    rows, notes = [], []
-    for name, of in runs.items():
-        if name == EMBEDDED or not of[0].labels:
-            continue
-        got = agreement.compare(daemon.labels, of[0].labels)
-        shares = f"{got['pairs'] / got['ours']:.1%}", f"{got['pairs'] / got['theirs']:.1%}"
-        gaps = f"{got['median']:.2g}", f"{got['largest']:.2g}"
-        rows.append((name, *shares, f"{got['class']:.1%}", f"{got['set']:.1%}", *gaps))
-        if not notes and name.startswith("Python"):
-            notes = [
-                f"{got['alike']} of {got['pairs']} matched cells have areas within "
-                f"{agreement.SAME_AREA:.0%} of each other; the median |Δp| is "
-                f"{got['median_alike']:.2g} for them and {got['median_unlike']:.2g} for the others.",
-                f"It is {got['median_whole']:.2g} for cells wholly in the field and "
-                f"{got['median_cut']:.2g} for those that its border cuts.",
-                f"The pipeline's areas are {got['area']:.2f} of the daemon's in the median.",
-            ]
-    page.text(
-        f"With the {EMBEDDED}. Cells are the same when each is the other's nearest within "
-        f"{agreement.NEAR_UM:g} µm. The Python pipelines find cells on their own, on whole frames: "
-        "outlines differ, and with them the tiles, so that probabilities differ too."
-    )
-    columns = ("side", "daemon's cells matched", "its cells matched")
-    columns += ("same class", "same conformal set", "median |Δp|", "largest |Δp|")
-    page.table(columns, rows)
-    page.points(notes)
-
-
-def on_same_tiles(
-    page: markdown.Page,
-    chosen: list[Daemon | Peer | Torch],
-    runs: dict[str, list[Run]],
-    work: pathlib.Path,
-) -> None:
-    """Say how far networks and maps agree on the daemon's own tiles."""
-    rows = []
+def on_tiles(chosen: list[Daemon | Peer | Torch], work: pathlib.Path) -> dict[str, pathlib.Path]:
+    """Let every other side answer on the daemon's own tiles; return where the answers are."""
+    answers = {}
     for side in chosen:
-        if isinstance(side, Daemon):
-            continue
-        out = work / "torch.npz"
-        if isinstance(side, Peer):
-            out = work / f"{side.engine}-{side.precision}.npz"
-            side.on_tiles(work / "tiles", out)
-        ours = runs.get(side.name.replace("Python", "daemon"))
-        for name, of in ((EMBEDDED, runs[EMBEDDED]), (side.name.replace("Python", "daemon"), ours)):
-            if of and (name == EMBEDDED or name != side.name):
-                got = agreement.on_same_tiles(of[0], work / "tiles", out)
-                answers = f"{got['answers']} of {7 * got['cells']}"
-                rows.append(
-                    (name, side.name, answers, f"{got['log_odds']:.1e}", f"{got['map']:.1e}")
-                )
-    page.heading("Agreement on the daemon's own tiles")
-    page.text(
-        "Largest difference of a member's log-odds (the difference of its two logits) and of the "
-        "mean map in [0, 1]. Members' probabilities are published as float32, which tell log-odds "
-        f"to 1e-4 only within ±{agreement.TOLD_LOG_ODDS:g}: only those answers are counted."
-    )
-    page.table(("daemon", "other side", "answers", "log-odds", "map"), rows)
+        if isinstance(side, Torch):
+            answers[side.name] = work / "torch.npz"
+        elif isinstance(side, Peer):
+            answers[side.name] = work / f"{side.engine}-{side.precision}.npz"
+            side.on_tiles(work / "tiles", answers[side.name])
+    return answers
 
 
 def main() -> None:
@@ -248,25 +118,29 @@ def main() -> None:
         simulate += ["--seed", str(options.seed)]
         subprocess.run([options.senescope, *simulate], check=True, cwd=work, capture_output=True)
         (dish,) = (work / "dishes").iterdir()
-        chosen = sides(options, where)
+        chosen, left_out = sides(options, where, dish / "frame-000000.ome.tif")
+        print("\n".join(left_out), flush=True)
         chosen[0].tiles(dish, work / "tiles")
         runs = measure(options, chosen, dish, work)
+        answers = on_tiles(chosen, work)
         page.text(
             f"A simulated dish (`senescope {shlex.join(simulate)}`: {options.frames} frames, "
             f"{runs[EMBEDDED][0].cells} cells) is read from its files, segmented, classified by "
             "the seven networks and explained, and labels and maps are published to a subscriber. "
-            f"{options.rounds} rounds in which all sides take turns, each on one thread."
+            f"In each of {options.rounds} round(s) all sides take turns, each on one thread."
         )
         libraries = {run.library for of in runs.values() for run in of if run.library}
         version = subprocess.check_output([options.senescope, "--version"], text=True).strip()
         command = f"tests/bench/compare --frames {options.frames} --seed {options.seed}"
         page.code(f"{command} --rounds {options.rounds}")
         page.points((markdown.machine(), version, *sorted(libraries)))
-        costs(page, runs)
-        goals(page, runs)
-        stages(page, runs)
-        say_agreement(page, runs)
-        on_same_tiles(page, chosen, runs, work)
+        for reason in left_out:
+            page.text(reason)
+        report.costs(page, runs)
+        report.goals(page, runs)
+        report.stages(page, runs)
+        report.agree(page, runs, dish)
+        report.on_same_tiles(page, runs, work / "tiles", answers)
     print(f"\n{page}", end="")
     if options.page:
         page.write(options.page)

@@ -33,7 +33,8 @@ class Page:
         """Add a table; the first column is text, the others are set to the right."""
         columns = list(columns)
         lines = [columns, ["---", *["---:"] * (len(columns) - 1)], *rows]
-        self.parts.append("\n".join(f"| {' | '.join(map(str, cells))} |" for cells in lines))
+        escaped = [[str(cell).replace("|", r"\|") for cell in cells] for cells in lines]
+        self.parts.append("\n".join(f"| {' | '.join(cells)} |" for cells in escaped))
 
     def __str__(self) -> str:
         return "\n\n".join(self.parts) + "\n"

@@ -57,6 +57,12 @@ class Daemon:
         """Return the settings as arguments."""
         return [word for setting in self.settings for word in ("--set", setting)]
 
+    def refusal(self, frame: pathlib.Path) -> str:
+        """Return why the daemon does not classify a frame so, or nothing when it does."""
+        words = [*self.where, str(self.program), "replay", str(frame), *self.arguments()]
+        said = subprocess.run(words, cwd=ROOT, capture_output=True, text=True)
+        return said.stderr.strip().splitlines()[-1] if said.returncode else ""
+
     def run(self, context: zmq.Context, dish: pathlib.Path) -> Run:
         """Replay a recording on one thread."""
         ports = Ports()
@@ -67,6 +73,7 @@ class Daemon:
             [*command, str(dish), *ports.arguments(), *self.arguments()],
             cwd=ROOT,
             stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
         )
         found = Run(0, 0, 0)
         for header, payload in messages_of_run(labels, maps):
