@@ -6,6 +6,7 @@ same round. CPU seconds are those of the working process, without loading.
 
 import argparse
 import importlib.util
+import os
 import pathlib
 import shlex
 import subprocess
@@ -110,7 +111,7 @@ def main() -> None:
     parser.add_argument("--page", type=pathlib.Path, help="write the page to this file, too")
     options = parser.parse_args()
     options.senescope = options.senescope.resolve()
-    where = processor.split()
+    where, load = processor.split(), os.getloadavg()[0]
     page = markdown.Page("The daemon beside Python pipelines")
     with tempfile.TemporaryDirectory() as folder:
         work = pathlib.Path(folder)
@@ -133,7 +134,8 @@ def main() -> None:
         version = subprocess.check_output([options.senescope, "--version"], text=True).strip()
         command = f"tests/bench/compare --frames {options.frames} --seed {options.seed}"
         page.code(f"{command} --rounds {options.rounds}")
-        page.points((markdown.machine(), version, *sorted(libraries)))
+        busy = f"load {load:.1f} before the start"
+        page.points((markdown.machine(), busy, version, *sorted(libraries)))
         for reason in left_out:
             page.text(reason)
         report.costs(page, runs)

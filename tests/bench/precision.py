@@ -68,6 +68,13 @@ def changes(manifest: dict, before: dict, after: dict) -> tuple[str, ...]:
     )
 
 
+def by_member(answers: dict, name: tuple[str, str]) -> list[str]:
+    """Return the median and largest change of each member's log-odds."""
+    odds = [np.diff(answers[each]["logits"], axis=-1)[..., 0] for each in (REFERENCE, name)]
+    gaps = np.abs(odds[0] - odds[1])
+    return [f"{np.median(gap):.1e} ({gap.max():.1e})" for gap in gaps.T]
+
+
 def main() -> None:
     """Make tiles, run the engines and print the page."""
     parser = argparse.ArgumentParser(prog="precision", description=main.__doc__)
@@ -116,6 +123,11 @@ def main() -> None:
             (" ".join(name), *changes(manifest, answers[REFERENCE], answers[name]))
             for name in OTHERS
         ],
+    )
+    members = [member["name"] for member in manifest["members"]]
+    page.text("Change of the log-odds of each member, median (largest):")
+    page.table(
+        ("engine", *members), [(" ".join(name), *by_member(answers, name)) for name in OTHERS]
     )
     page.text("What it does to the labels' quality:")
     rows = []
