@@ -21,3 +21,7 @@ package:
 # Figures: latency, conservation under load, speed of the networks.
 bench *args:
     tests/bench/run {{args}}
+
+# The daemon beside Python pipelines on the same recording.
+compare *args:
+    tests/bench/compare {{args}}
