@@ -1,6 +1,7 @@
 //! What a person types: one file a subcommand.
 
 mod board;
+mod budget;
 mod config;
 mod ctl;
 mod ensemble;
@@ -54,6 +55,7 @@ enum Command {
     /// Make keys for the daemon and its clients, and list them
     #[command(subcommand)]
     Keys(keys::KeysCommand),
+    Budget(budget::BudgetArgs),
     Simulate(simulate::SimulateArgs),
     Tiles(tiles::TilesArgs),
     Evaluate(evaluate::EvaluateArgs),
@@ -135,6 +137,7 @@ fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         Command::Watch(arguments) => watch::run(&arguments),
         Command::Ctl(arguments) => ctl::run(&arguments),
         Command::Keys(command) => keys::run(&command),
+        Command::Budget(arguments) => budget::run(&arguments),
         Command::Simulate(arguments) => simulate::run(&arguments),
         Command::Tiles(arguments) => tiles::run(&arguments),
         Command::Evaluate(arguments) => evaluate::run(&arguments),

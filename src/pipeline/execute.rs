@@ -324,7 +324,7 @@ fn stat(monitor: &Monitor, tiles_limit: usize) -> Stat {
         labels_before_frame_end: latency.before_frame_end,
         edges: monitor.edges(),
         latency: latency.stages,
-        spent: monitor.spent.report(),
+        spent: monitor.spent(),
         queues: [("tiles".to_owned(), monitor.tiles_depth(tiles_limit))].into(),
     }
 }

@@ -13,7 +13,7 @@ use senescope_hal::{Session, serial::ClockFit};
 use super::{queue::Fill, watchdog::Seen};
 use crate::{
     stages::{publish::Depth, record::Watch},
-    telemetry::{Edge, EdgeCounts, FrameQuality, Latencies, LatencyReport, Spent},
+    telemetry::{Cost, Edge, EdgeCounts, FrameQuality, Latencies, LatencyReport, Spent},
 };
 
 /// What a board says of itself while it runs.
@@ -156,6 +156,11 @@ impl Monitor {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .clone()
+    }
+
+    /// What each part of the work has cost so far, by its name.
+    pub fn spent(&self) -> BTreeMap<String, Cost> {
+        self.spent.report()
     }
 
     /// Frames whose last row has been received.
