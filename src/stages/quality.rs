@@ -63,9 +63,8 @@ pub fn judge(
     channels: &[ChannelName],
     flags: &mut CellFlags,
 ) {
-    let plane = |name: ChannelName| channels.iter().position(|channel| *channel == name);
-    let (srs, tpef) = (plane(ChannelName::srs()), plane(ChannelName::tpef()));
-    let trans = plane(ChannelName::trans());
+    let plane = |name: &ChannelName| channels.iter().position(|channel| channel == name);
+    let [srs, tpef, trans] = NAMES.each_ref().map(plane);
     let tile = tile.as_standard_layout();
     let samples = tile.as_slice().unwrap_or_default();
     let (channels_of_tile, rows, columns) = tile.dim();
@@ -124,6 +123,15 @@ enum Coherence {
     Of(f64),
 }
 
+/// The channels that are judged.
+static NAMES: LazyLock<[ChannelName; 3]> = LazyLock::new(|| {
+    [
+        ChannelName::srs(),
+        ChannelName::tpef(),
+        ChannelName::trans(),
+    ]
+});
+
 /// Which pixels of a tile lie in its cell, for the tiles to come.
 static INSIDE: LazyLock<Pool<bool>> = LazyLock::new(|| Pool::new(64, 1 << 16));
 
@@ -157,7 +165,10 @@ fn coherence(plane: Plane<'_>, inside: &[bool]) -> Option<Coherence> {
     let mut sums = [0.0_f64; 5];
     for ([above, below], [in_above, in_below]) in plane.pairs(inside) {
         let values = above.iter().zip(below);
-        let both = in_above.iter().zip(in_below).map(|(above, below)| *above && *below);
+        let both = in_above
+            .iter()
+            .zip(in_below)
+            .map(|(above, below)| *above && *below);
         for ((above, below), _) in values.zip(both).filter(|(_, both)| *both) {
             let (above, below) = (f64::from(*above), f64::from(*below));
             count += 1;

@@ -24,8 +24,8 @@ use crate::{
 };
 
 use fade::Fade;
-pub(crate) use resample::noise_correlation;
 use resample::Resampler;
+pub(crate) use resample::noise_correlation;
 
 /// Smallest and largest pixel in µm that tiles are cut from.
 pub const PIXEL_SIZE_UM: [f64; 2] = [0.02, 5.0];

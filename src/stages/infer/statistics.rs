@@ -109,12 +109,7 @@ pub fn describe(tile: ArrayView3<'_, f32>) -> Statistics {
 }
 
 /// The runs of pixels of an image that are `inside`.
-fn find_runs(
-    rows: usize,
-    columns: usize,
-    inside: impl Fn(usize, usize) -> bool,
-    runs: &mut Runs,
-) {
+fn find_runs(rows: usize, columns: usize, inside: impl Fn(usize, usize) -> bool, runs: &mut Runs) {
     for y in 0..rows {
         let mut x = 0;
         while x < columns {
@@ -206,10 +201,13 @@ impl<'a> Image<'a> {
             }
         }
         let inner_fine = inner(fine, self.rows, columns);
-        let (details, _) = spreads(planes, inner_fine, |plane, y, x| laplacian(plane, y, x, value));
+        let (details, _) = spreads(planes, inner_fine, |plane, y, x| {
+            laplacian(plane, y, x, value)
+        });
         let inner_coarse = inner(coarse, self.rows / 2, columns / 2);
-        let (structures, blocks) =
-            spreads(planes, inner_coarse, |plane, y, x| laplacian(plane, y, x, block));
+        let (structures, blocks) = spreads(planes, inner_coarse, |plane, y, x| {
+            laplacian(plane, y, x, block)
+        });
         for channel in 0..N {
             let scale = spread(squares[channel], pixels);
             let skew = mean(cubes[channel], pixels) / scale.powi(3);

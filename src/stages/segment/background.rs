@@ -128,7 +128,11 @@ impl Samples {
         let mut sums = [[0.0; TERMS]; TERMS];
         let mut weights = [0.0; AT_ONCE];
         let parts = self.x.chunks(AT_ONCE).zip(self.y.chunks(AT_ONCE));
-        let parts = parts.zip(self.squares.chunks(AT_ONCE).zip(self.values.chunks(AT_ONCE)));
+        let parts = parts.zip(
+            self.squares
+                .chunks(AT_ONCE)
+                .zip(self.values.chunks(AT_ONCE)),
+        );
         for ((x, y), (squares, values)) in parts {
             let places = x.iter().zip(y).zip(squares.iter().zip(values));
             for (out, ((x, y), (squares, value))) in weights.iter_mut().zip(places.clone()) {

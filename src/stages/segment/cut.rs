@@ -158,9 +158,8 @@ impl Desk {
         let left = runs.iter().map(|run| run.start).min()?;
         let right = runs.iter().map(|run| run.end).max()?;
         let (top, bottom) = (runs.first()?.row, runs.last()?.row + 1);
-        let to_frame = |at: usize, limit: u32| {
-            u32::try_from(at * bin).map_or(limit, |at| at.min(limit))
-        };
+        let to_frame =
+            |at: usize, limit: u32| u32::try_from(at * bin).map_or(limit, |at| at.min(limit));
         let (x, y) = (to_frame(left, frame.width), to_frame(top, frame.height));
         let bbox = Rect {
             x,

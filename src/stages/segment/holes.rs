@@ -124,8 +124,7 @@ mod tests {
             while let Some(pixel) = hole.get(next).copied() {
                 next += 1;
                 let (row, column) = (pixel / width, pixel % width);
-                let margin =
-                    row == 0 || column == 0 || row + 1 == height || column + 1 == width;
+                let margin = row == 0 || column == 0 || row + 1 == height || column + 1 == width;
                 if margin || !outside.values()[pixel] || row == 3 {
                     enclosed = false;
                 }

@@ -327,9 +327,7 @@ impl Segmenter {
         let mut levels = self.levels.take();
         levels.reserve_exact(self.channels.len());
         let backgrounds = self.backgrounds[block_row].iter();
-        levels.extend(
-            backgrounds.map(|known| known.map_or(0.0, |known| known.level.level(x, y))),
-        );
+        levels.extend(backgrounds.map(|known| known.map_or(0.0, |known| known.level.level(x, y))));
         self.levels.lend(levels)
     }
 
@@ -428,7 +426,10 @@ impl Segmenter {
             let rows = piece.mask.outer_iter().step_by(bin).zip(y / bin..);
             let at_limit: u64 = rows
                 .flat_map(|(mask, row)| {
-                    let pixels = mask.into_iter().step_by(bin).zip(&plane.row(row)[x / bin..]);
+                    let pixels = mask
+                        .into_iter()
+                        .step_by(bin)
+                        .zip(&plane.row(row)[x / bin..]);
                     pixels.filter_map(|(inside, at_limit)| inside.then_some(u64::from(*at_limit)))
                 })
                 .sum();

@@ -45,7 +45,9 @@ pub(super) fn follow(mask: &Array2<bool>, points: &mut Vec<[u32; 2]>) {
             .map(|turn| (from + AROUND.len() - turn) % AROUND.len())
             .find_map(|direction| Some((near(at, direction)?, direction)));
         // There is the one that it came from.
-        let Some((next, direction)) = next else { return };
+        let Some((next, direction)) = next else {
+            return;
+        };
         let back = (direction + AROUND.len() / 2) % AROUND.len();
         if next == first && back == begin {
             return;

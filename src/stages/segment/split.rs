@@ -370,7 +370,10 @@ mod tests {
 
     #[test]
     fn one_disc_and_two_that_nearly_coincide_stay_whole() {
-        assert_eq!(part(&discs(&[(30.0, 14.0)]), NECKS, WHOLE).bounds().len(), 1);
+        assert_eq!(
+            part(&discs(&[(30.0, 14.0)]), NECKS, WHOLE).bounds().len(),
+            1
+        );
         assert_eq!(
             part(&discs(&[(30.0, 14.0), (38.0, 14.0)]), NECKS, WHOLE)
                 .bounds()
@@ -415,7 +418,11 @@ mod tests {
         for late in 0..80 {
             let window = Window { late, ..WHOLE };
             let parts = part(&image, NECKS, window);
-            assert_eq!(parts.bounds().len(), if late > ends[0] { 1 } else { 2 }, "{late}");
+            assert_eq!(
+                parts.bounds().len(),
+                if late > ends[0] { 1 } else { 2 },
+                "{late}"
+            );
         }
     }
 
@@ -436,7 +443,11 @@ mod tests {
         outside.row_mut(2)[0] = true;
         let parts = part(&[inside, outside], NECKS, WHOLE);
         assert_eq!(parts.bounds(), [[1, 1, 299, 4]]);
-        assert!(parts.order.is_sorted_by(|a, b| (b.0, a.1) < (a.0, b.1) || b.0 < a.0));
+        assert!(
+            parts
+                .order
+                .is_sorted_by(|a, b| (b.0, a.1) < (a.0, b.1) || b.0 < a.0)
+        );
         assert_eq!(parts.order[0].0, 298.0_f32.hypot(1.0));
     }
 }

@@ -44,7 +44,11 @@ impl Tap {
         } else {
             // From the centre of the one to that of the other.
             let second = self.begin - self.end;
-            if old == self.end { 1.0 - second } else { second }
+            if old == self.end {
+                1.0 - second
+            } else {
+                second
+            }
         }
     }
 }
@@ -75,7 +79,11 @@ impl Taps {
             self.shares.extend(old.map(|old| tap.share(old)));
             let shares = begin..self.shares.len();
             if !shares.is_empty() {
-                let start = if self.some.is_empty() { index } else { self.some.start };
+                let start = if self.some.is_empty() {
+                    index
+                } else {
+                    self.some.start
+                };
                 self.some = start..index + 1;
             }
             self.taps.push((tap.first - region.start, shares));
@@ -85,7 +93,8 @@ impl Taps {
     /// Each new sample that has a share of an old one, and those between them.
     fn some(&self) -> impl Iterator<Item = (usize, &[f64])> {
         let taps = &self.taps[self.some.clone()];
-        taps.iter().map(|(first, shares)| (*first, &self.shares[shares.clone()]))
+        taps.iter()
+            .map(|(first, shares)| (*first, &self.shares[shares.clone()]))
     }
 }
 
@@ -99,7 +108,9 @@ pub(crate) fn noise_correlation(origin: f64, scale: f64, pixels: usize) -> f64 {
     let mut before: Option<Tap> = None;
     for index in 0..pixels {
         let tap = Tap::new(index, origin, scale, &known);
-        let common = before.map_or(0..0, |before| tap.first.max(before.first)..before.last.min(tap.last));
+        let common = before.map_or(0..0, |before| {
+            tap.first.max(before.first)..before.last.min(tap.last)
+        });
         shared += common
             .map(|old| tap.share(old) * before.map_or(0.0, |before| before.share(old)))
             .sum::<f64>();
