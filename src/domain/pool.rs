@@ -4,7 +4,13 @@
 //! a bounded number of what comes back, and makes a new buffer when it has none. A buffer that does not return is a
 //! missed reuse and nothing else.
 
-use std::{fmt, ops};
+use std::{
+    fmt, ops,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 use ndarray::{Array, Dimension};
@@ -16,22 +22,34 @@ pub struct Pool<T> {
     back: Sender<Vec<T>>,
     /// Most items of a buffer that is kept.
     most: usize,
+    /// Most items that a buffer of those was lent with: each is made for as many, and does not grow again.
+    longest: Arc<AtomicUsize>,
 }
 
 impl<T> Pool<T> {
     /// A pool that keeps at most `buffers` buffers of at most `most` items each. Takes no memory for them yet.
     pub fn new(buffers: usize, most: usize) -> Self {
         let (back, free) = bounded(buffers);
-        Self { free, back, most }
+        Self {
+            free,
+            back,
+            most,
+            longest: Arc::default(),
+        }
     }
 
     /// An empty buffer.
     pub fn take(&self) -> Vec<T> {
-        self.free.try_recv().unwrap_or_default()
+        let mut buffer = self.free.try_recv().unwrap_or_default();
+        buffer.reserve_exact(self.longest.load(Ordering::Relaxed));
+        buffer
     }
 
     /// `value` on loan: its buffer comes here when it is dropped.
     pub fn lend<V: Buffer<Item = T>>(&self, value: V) -> Pooled<V> {
+        if value.size() <= self.most {
+            self.longest.fetch_max(value.size(), Ordering::Relaxed);
+        }
         Pooled {
             value,
             home: Some((self.back.clone(), self.most)),
@@ -44,12 +62,19 @@ pub trait Buffer: Default {
     /// What it holds.
     type Item;
 
+    /// Items in it.
+    fn size(&self) -> usize;
+
     /// The buffer.
     fn into_buffer(self) -> Vec<Self::Item>;
 }
 
 impl<T> Buffer for Vec<T> {
     type Item = T;
+
+    fn size(&self) -> usize {
+        self.len()
+    }
 
     fn into_buffer(self) -> Vec<T> {
         self
@@ -58,6 +83,10 @@ impl<T> Buffer for Vec<T> {
 
 impl<T: Default, D: Dimension> Buffer for Array<T, D> {
     type Item = T;
+
+    fn size(&self) -> usize {
+        self.len()
+    }
 
     fn into_buffer(self) -> Vec<T> {
         self.into_raw_vec_and_offset().0
@@ -145,7 +174,8 @@ mod tests {
         elsewhere.join().unwrap();
         let again = pool.take();
         assert_eq!((again.as_ptr(), again.len()), (address, 0));
-        assert_eq!(pool.take().capacity(), 0);
+        // One for as many as were lent before.
+        assert_eq!(pool.take().capacity(), 6);
     }
 
     #[test]
@@ -153,8 +183,9 @@ mod tests {
         let pool = Pool::new(2, 100);
         drop(pool.lend(vec![0; 101]));
         assert_eq!(pool.take().capacity(), 0);
-        drop([1, 2, 3].map(|items| pool.lend(vec![0; items])));
-        assert_eq!([(); 3].map(|()| pool.take().capacity()), [1, 2, 0]);
+        drop([3, 2, 1].map(|items| pool.lend(vec![0; items])));
+        assert_eq!(pool.free.len(), 2);
+        assert_eq!(pool.take().capacity(), 3);
     }
 
     #[test]
@@ -162,7 +193,7 @@ mod tests {
         let pool = Pool::new(2, 100);
         let lent = pool.lend(vec![7]);
         drop(lent.clone());
-        assert_eq!(pool.take().capacity(), 0);
+        assert_eq!(pool.free.len(), 0);
         drop(pool);
         assert_eq!(*lent, [7]);
     }

@@ -149,7 +149,7 @@ impl Corrector {
                     gain,
                 });
             }
-            channel.flat = flat;
+            channel.flat = flat.in_rows();
         }
         Ok(corrector)
     }
@@ -173,17 +173,18 @@ impl Corrector {
             let range = index * width..(index + 1) * width;
             let values = &mut self.values[range.clone()];
             let saturated = &mut self.saturated[range];
-            let mut at_limit = 0;
             match row.channel(index) {
                 Some(samples) if samples.len() == width => {
-                    for (column, counts) in samples.iter().enumerate() {
-                        let value = f32::from(*counts);
-                        values[column] = match channel.flat.gain(row.index() as usize, column) {
-                            Some(gain) => corrected(value, channel.dark, gain),
-                            None => value,
-                        };
-                        saturated[column] = *counts >= channel.saturation;
-                        at_limit += u32::from(saturated[column]);
+                    for (value, counts) in values.iter_mut().zip(samples) {
+                        *value = f32::from(*counts);
+                    }
+                    if let Some(gains) = channel.flat.row(row.index() as usize) {
+                        for (value, gain) in values.iter_mut().zip(gains) {
+                            *value = corrected(*value, channel.dark, *gain);
+                        }
+                    }
+                    for (saturated, counts) in saturated.iter_mut().zip(samples) {
+                        *saturated = *counts >= channel.saturation;
                     }
                 }
                 _ => {
@@ -191,7 +192,7 @@ impl Corrector {
                     saturated.fill(false);
                 }
             }
-            self.saturated_counts[index] = at_limit;
+            self.saturated_counts[index] = count(saturated);
         }
         CorrectedRow {
             frame: frame.frame(),
@@ -205,6 +206,20 @@ impl Corrector {
     }
 }
 
+/// How many samples of a row are marked.
+fn count(marked: &[bool]) -> u32 {
+    // As many as a byte counts at a time.
+    let parts = marked.chunks(usize::from(u8::MAX));
+    parts
+        .map(|part| {
+            let count = part
+                .iter()
+                .fold(0, |count: u8, marked| count.wrapping_add(u8::from(*marked)));
+            u32::from(count)
+        })
+        .sum()
+}
+
 fn corrected(counts: f32, dark: f32, gain: f32) -> f32 {
     dark + (counts - dark) / gain
 }
@@ -215,6 +230,26 @@ impl FlatField {
             Self::None => None,
             Self::Row(gains) => gains.get(column).copied(),
             Self::Plane(gains) => gains.get((row, column)).copied(),
+        }
+    }
+
+    /// The same with the rows of a plane one after the other in memory.
+    fn in_rows(self) -> Self {
+        match self {
+            Self::Plane(gains) => Self::Plane(gains.as_standard_layout().into_owned()),
+            other => other,
+        }
+    }
+
+    /// The gains of a row; `None` where there are none.
+    fn row(&self, row: usize) -> Option<&[f32]> {
+        match self {
+            Self::None => None,
+            Self::Row(gains) => Some(gains),
+            Self::Plane(gains) => {
+                let columns = gains.ncols();
+                gains.as_slice()?.get(row * columns..(row + 1) * columns)
+            }
         }
     }
 

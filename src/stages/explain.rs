@@ -345,7 +345,7 @@ mod tests {
             let map = grad_cam(&output, 1, 32).unwrap().values;
             let mut turned = grad_cam(&mirrored(&output), 1, 32).unwrap().values;
             turned.invert_axis(Axis(1));
-            prop_assert!(map.iter().zip(&turned).all(|(a, b)| (a - b).abs() < 1e-5));
+            prop_assert!(map.iter().zip(turned.iter()).all(|(a, b)| (a - b).abs() < 1e-5));
         }
 
         #[test]
@@ -355,7 +355,7 @@ mod tests {
             let mut louder = output.clone();
             louder.cam_weights = output.cam_weights.map(|weights| weights * scale);
             let louder = grad_cam(&louder, 0, 32).unwrap();
-            prop_assert!(map.values.iter().zip(&louder.values).all(|(a, b)| (a - b).abs() < 1e-4));
+            prop_assert!(map.values.iter().zip(louder.values.iter()).all(|(a, b)| (a - b).abs() < 1e-4));
         }
     }
 

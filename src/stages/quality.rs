@@ -63,9 +63,8 @@ pub fn judge(
     channels: &[ChannelName],
     flags: &mut CellFlags,
 ) {
-    let plane = |name: ChannelName| channels.iter().position(|channel| *channel == name);
-    let (srs, tpef) = (plane(ChannelName::srs()), plane(ChannelName::tpef()));
-    let trans = plane(ChannelName::trans());
+    let plane = |name: &ChannelName| channels.iter().position(|channel| channel == name);
+    let [srs, tpef, trans] = NAMES.each_ref().map(plane);
     let tile = tile.as_standard_layout();
     let samples = tile.as_slice().unwrap_or_default();
     let (channels_of_tile, rows, columns) = tile.dim();
@@ -123,6 +122,15 @@ enum Coherence {
     /// Their correlation.
     Of(f64),
 }
+
+/// The channels that are judged.
+static NAMES: LazyLock<[ChannelName; 3]> = LazyLock::new(|| {
+    [
+        ChannelName::srs(),
+        ChannelName::tpef(),
+        ChannelName::trans(),
+    ]
+});
 
 /// Which pixels of a tile lie in its cell, for the tiles to come.
 static INSIDE: LazyLock<Pool<bool>> = LazyLock::new(|| Pool::new(64, 1 << 16));

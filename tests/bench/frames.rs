@@ -5,7 +5,7 @@ use std::{path::Path, sync::Arc};
 use senescope::{
     domain::{Cell, Tile},
     stages::{
-        assemble::{Assembler, FrameRow},
+        assemble::Assembler,
         correct::Corrector,
         infer::Manifest,
         segment::{SegmentConfig, Segmenter},
@@ -78,10 +78,6 @@ impl Frames {
         Self { scan, strips }
     }
 
-    pub(crate) fn pixels(&self) -> u64 {
-        u64::from(self.scan.width) * u64::from(self.scan.height)
-    }
-
     /// The strips of the next frame.
     pub(crate) fn next(&mut self) -> &[Strip] {
         for strip in &mut self.strips {
@@ -143,13 +139,6 @@ impl Stages {
             segmenter: Segmenter::new(&config, width, height, scan.pixel_size_um, &names).unwrap(),
             cutter: Cutter::new(manifest, scan).unwrap(),
             found: Vec::new(),
-        }
-    }
-
-    /// Hands every row of a frame on.
-    pub(crate) fn assemble(&mut self, strips: &[Strip], mut each: impl FnMut(FrameRow<'_>)) {
-        for strip in strips {
-            self.assembler.push(strip, &mut each);
         }
     }
 

@@ -16,12 +16,13 @@ use criterion::{BenchmarkId, Criterion, Throughput};
 use frames::{Field, Frames, Stages, manifest};
 use ndarray::ArrayView3;
 use senescope::stages::{
+    assemble::FrameRow,
     combine::{combine, decided_class},
     explain::{explain, explain_in_full},
     infer::{EngineOptions, Ensemble, describe},
     quality::{self, QualityConfig},
 };
-use senescope_hal::SystemClock;
+use senescope_hal::{Strip, SystemClock};
 
 /// Edge in pixels, pixel in µm, and the part that cells cover.
 const FIELDS: [(u32, f64, f64); 8] = [
@@ -37,6 +38,13 @@ const FIELDS: [(u32, f64, f64); 8] = [
 ];
 const ENSEMBLE: &str = "models/ensemble";
 
+/// Hands every row of a frame on.
+fn assemble(stages: &mut Stages, strips: &[Strip], mut each: impl FnMut(FrameRow<'_>)) {
+    for strip in strips {
+        stages.assembler.push(strip, &mut each);
+    }
+}
+
 fn frames(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("frame");
     let manifest = manifest(ENSEMBLE);
@@ -49,11 +57,12 @@ fn frames(criterion: &mut Criterion) {
         let mut stages = Stages::new(&frames.scan, &manifest);
         let mut cells = 0;
         stages.segment(frames.next(), |_| cells += 1);
-        group.throughput(Throughput::Elements(frames.pixels()));
+        let pixels = u64::from(edge) * u64::from(edge);
+        group.throughput(Throughput::Elements(pixels));
         let id = |stage| BenchmarkId::new(stage, format!("{edge}px, {cells} cells"));
         group.bench_function(id("assemble"), |bench| {
             bench.iter(|| {
-                stages.assemble(frames.next(), |row| {
+                assemble(&mut stages, frames.next(), |row| {
                     black_box(row);
                 });
             });
@@ -61,7 +70,7 @@ fn frames(criterion: &mut Criterion) {
         group.bench_function(id("correct"), |bench| {
             let mut corrector = stages.corrector.clone();
             bench.iter(|| {
-                stages.assemble(frames.next(), |row| {
+                assemble(&mut stages, frames.next(), |row| {
                     black_box(corrector.apply(row));
                 });
             });
@@ -95,7 +104,7 @@ fn cells(criterion: &mut Criterion) {
     };
 
     let mut frame = None;
-    stages.assemble(frames.next(), |row| {
+    assemble(&mut stages, frames.next(), |row| {
         if row.is_last() {
             frame = Some(row.frame().clone());
         }

@@ -176,17 +176,15 @@ impl FrameBuffer {
             else {
                 continue;
             };
-            let mut target = plane.row_mut(row as usize);
-            if reversed {
-                target
-                    .iter_mut()
-                    .zip(samples.iter().rev())
-                    .for_each(|(to, from)| *to = *from);
-            } else {
-                target
-                    .iter_mut()
-                    .zip(samples)
-                    .for_each(|(to, from)| *to = *from);
+            let start = row as usize * samples.len();
+            let target = plane
+                .as_slice_mut()
+                .and_then(|plane| plane.get_mut(start..start + samples.len()));
+            if let Some(target) = target {
+                target.copy_from_slice(samples);
+                if reversed {
+                    target.reverse();
+                }
             }
         }
         if let Some(present) = self.present.get_mut(row as usize) {

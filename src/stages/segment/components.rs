@@ -17,8 +17,8 @@ pub(super) struct Run {
 pub(super) type Component = Vec<Run>;
 
 /// Most runs of an emptied component that is kept, and most of such components.
-const LARGEST_KEPT: usize = 1 << 14;
-const KEPT: usize = 256;
+const LARGEST_KEPT: usize = 1 << 13;
+const KEPT: usize = 64;
 
 /// Labels the rows of one frame.
 #[derive(Debug, Default)]
@@ -32,6 +32,8 @@ pub(super) struct Labeller {
     continued: Vec<bool>,
     /// Emptied components, for those to come.
     spare: Vec<Component>,
+    /// Most runs that one of them has room for: each is made for as many, and does not grow again.
+    longest: usize,
     next_row: usize,
 }
 
@@ -84,9 +86,13 @@ impl Labeller {
                 touching += 1;
             }
             let owner = owner.unwrap_or_else(|| self.place());
-            let spare = &mut self.spare;
+            let (spare, longest) = (&mut self.spare, self.longest);
             if let Some(component) = self.open.get_mut(owner) {
-                let new = || spare.pop().unwrap_or_default();
+                let new = || {
+                    let mut component = spare.pop().unwrap_or_default();
+                    component.reserve_exact(longest);
+                    component
+                };
                 component.get_or_insert_with(new).push(run);
             }
             self.current.push((run, owner));
@@ -105,6 +111,7 @@ impl Labeller {
     /// Takes a component back that was handed out, for its memory.
     pub(super) fn take_back(&mut self, mut component: Component) {
         if component.capacity() <= LARGEST_KEPT && self.spare.len() < KEPT {
+            self.longest = self.longest.max(component.capacity());
             component.clear();
             self.spare.push(component);
         }

@@ -83,6 +83,10 @@ impl Field {
             .flat_map(|plane| plane[from..from + width].to_vec())
             .collect();
         let saturated: Vec<bool> = values.iter().map(|value| *value >= 4095.0).collect();
+        let counts: Vec<u32> = saturated
+            .chunks(width)
+            .map(|channel| channel.iter().map(|limit| u32::from(*limit)).sum())
+            .collect();
         let missing = self.missing[row as usize];
         segmenter.push_row(
             &CorrectedRow {
@@ -92,7 +96,7 @@ impl Field {
                 present: ChannelMask(if missing { 0 } else { 0b111 }),
                 values: &values,
                 saturated: &saturated,
-                saturated_counts: &[0; 3],
+                saturated_counts: &counts,
             },
             found,
         );

@@ -44,11 +44,14 @@ impl Fade {
         // What of the mask lies in the region.
         let left = x.max(region.left)..(x + columns).min(region.right);
         let top = y.max(region.top)..(y + rows).min(region.bottom);
-        if let Some(mask) = cell.mask.as_slice().filter(|_| !left.is_empty()) {
-            for row in top {
-                let from = &mask[(row - y) * columns..][left.start - x..left.end - x];
+        if !left.is_empty() && !top.is_empty() {
+            let lines = cell.mask.outer_iter().skip(top.start - y);
+            for (row, line) in top.zip(lines) {
                 let to = &mut self.mask[(row - region.top) * width..];
-                to[left.start - region.left..][..from.len()].copy_from_slice(from);
+                let to = &mut to[left.start - region.left..left.end - region.left];
+                for (to, inside) in to.iter_mut().zip(line.iter().skip(left.start - x)) {
+                    *to = *inside;
+                }
             }
         }
         let squares = self.distances.squares(&self.mask, width).iter();

@@ -246,7 +246,7 @@ fn the_pixel_size_hardly_changes_a_tile() {
     let reference = tile(0.2);
     for pixel_size_um in [0.1, 0.4, 0.8] {
         let found = tile(pixel_size_um);
-        let difference = (&found - &reference).mapv(f32::abs).mean().unwrap();
+        let difference = (&*found - &*reference).mapv(f32::abs).mean().unwrap();
         assert!(difference < 0.01, "{pixel_size_um}: {difference}");
     }
 }
@@ -292,7 +292,7 @@ proptest! {
     #[test]
     fn where_the_cell_lies_does_not_matter((image, mask) in any_scene(), dx in 0_usize..30, dy in 0_usize..30) {
         let mut cutter = Cutter::new(&manifest(), &scan(100, 0.4)).unwrap();
-        let tile = |dx: usize, dy: usize| {
+        let mut tile = |dx: usize, dy: usize| {
             let mut field = Array2::from_elem((100, 100), 100);
             for ((y, x), counts) in image.indexed_iter() {
                 field[(dy + y, dx + x)] = *counts;
@@ -321,7 +321,7 @@ proptest! {
         let mut cutter = Cutter::new(&manifest(), &scan(64, 0.4)).unwrap();
         let image = image.mapv(|counts| counts + 200);
         let louder = image.mapv(|counts| (counts - 100) * gain + 100);
-        let tile = |image: &Array2<u16>| {
+        let mut tile = |image: &Array2<u16>| {
             let planes = [image.clone(), image.clone(), image.clone()];
             let mut values = cut(&mut cutter, cell(24, 22, mask.clone()), &planes).values;
             values.index_axis_mut(Axis(0), 0).fill(0.0);
