@@ -70,16 +70,24 @@ impl fmt::Display for EngineKind {
     }
 }
 
+/// Gives the bytes of a member's file once more, as long as it is the same; else a sentence.
+pub(super) type ReadAgain = Box<dyn Fn() -> Result<Vec<u8>, String> + Send + Sync>;
+
 /// A shared library that computes networks, loaded.
 pub(super) trait Library {
     /// What it is.
     fn id(&self) -> EngineId;
 
-    /// Builds the network of an ONNX file that was screened as `network`.
+    /// Builds the network of an ONNX file that was screened as `network`; the file can be read again.
     ///
     /// # Errors
     /// A sentence (without the file's name) when the library cannot.
-    fn build(&self, bytes: Vec<u8>, network: &tract::Network) -> Result<Box<dyn Engine>, String>;
+    fn build(
+        &self,
+        bytes: &[u8],
+        read: ReadAgain,
+        network: &tract::Network,
+    ) -> Result<Box<dyn Engine>, String>;
 }
 
 /// Reads an ONNX file as each member's of an ensemble is read, and builds it in the form `transform` of the library

@@ -232,7 +232,11 @@ impl Build<'_> {
                 None => self.embedded(entry),
                 Some(library) => {
                     let (path, bytes, network) = self.read(entry)?;
-                    let engine = library.build(bytes, &network).map_err(|reason| {
+                    let (file, sha256) = (path.clone(), entry.sha256.clone());
+                    let again =
+                        move || read_verified(&file, &sha256).map_err(|error| error.to_string());
+                    let built = library.build(&bytes, Box::new(again), &network);
+                    let engine = built.map_err(|reason| {
                         // What the embedded library has read is the other one's fault.
                         unusable(format!("{} {reason}", path.display()))
                     })?;

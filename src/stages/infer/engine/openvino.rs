@@ -15,8 +15,8 @@ use openvino::{
 };
 
 use super::{
-    CAM_WEIGHTS, EngineId, FEATURES, LOGITS, Library, Precision, REASON, arrays, contained,
-    contains, told, tract::Network,
+    CAM_WEIGHTS, EngineId, FEATURES, LOGITS, Library, Precision, REASON, ReadAgain, arrays,
+    contained, contains, told, tract::Network,
 };
 use crate::{
     sentence::printable,
@@ -92,14 +92,17 @@ impl Library for OpenVino {
         }
     }
 
-    fn build(&self, bytes: Vec<u8>, network: &Network) -> Result<Box<dyn Engine>, String> {
+    fn build(
+        &self,
+        bytes: &[u8],
+        _: ReadAgain,
+        network: &Network,
+    ) -> Result<Box<dyn Engine>, String> {
         let spec = network.spec();
         let mut core = self.core.lock().unwrap_or_else(PoisonError::into_inner);
         let compiled = told(|| {
             let sentence = |error: InferenceError| format!("cannot be built by OpenVINO ({error})");
-            let mut model = core
-                .read_model_from_buffer(&bytes, None)
-                .map_err(sentence)?;
+            let mut model = core.read_model_from_buffer(bytes, None).map_err(sentence)?;
             if model.is_dynamic() {
                 let shape = PartialShape::new_static(4, &shape(spec)).map_err(sentence)?;
                 model.reshape_single_input(&shape).map_err(sentence)?;
