@@ -14,6 +14,7 @@ use super::{
 use crate::{
     config::{Backend, LiveSettings, SimSpeed},
     pipeline::{Execution, Skips},
+    stages::infer::EngineKind,
     telemetry::Cost,
 };
 
@@ -142,12 +143,9 @@ impl Budget {
             let Cost {
                 cpu_ns, wall_ns, ..
             } = cost(part);
-            // A library that computes on threads of its own leaves this one to wait.
-            let ns = if cpu_ns < wall_ns / 2 && part == "infer" {
-                wall_ns
-            } else {
-                cpu_ns
-            };
+            // It computes on threads of its own, and ours wait for it.
+            let elsewhere = part == "infer" && engine.starts_with(EngineKind::OpenVino.as_str());
+            let ns = if elsewhere { wall_ns } else { cpu_ns };
             (part.to_owned(), ns as f64 / 1e6 / of.max(1) as f64)
         };
         let frame_ms = ["assemble", "segment"]

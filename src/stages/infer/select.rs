@@ -213,12 +213,13 @@ impl Build<'_> {
             EngineKind::Auto | EngineKind::Tract => None,
             EngineKind::OnnxRuntime => {
                 let OnnxRuntimeOptions { library, provider } = &self.options.onnxruntime;
-                let library = OnnxRuntime::load(library.as_ref(), *provider).map_err(unusable)?;
-                Some(Box::new(library))
+                let threads = self.options.threads;
+                let library = OnnxRuntime::load(library.as_ref(), *provider, threads);
+                Some(Box::new(library.map_err(unusable)?))
             }
             EngineKind::OpenVino => {
                 let path = self.options.openvino.library.as_ref();
-                let threads = self.options.threads.max(1);
+                let threads = self.options.threads;
                 let library =
                     OpenVino::load(path, self.options.precision, threads).map_err(unusable)?;
                 Some(Box::new(library))

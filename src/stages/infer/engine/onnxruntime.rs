@@ -1,12 +1,12 @@
 //! ONNX Runtime, a shared library that is loaded when it is wanted. No other file names its crate.
 //!
-//! One session computes for one thread at a time, and on that thread: sessions that were used wait here for the next
-//! [`Plan`]. Since the library is loaded once in a process, the first one that was asked for stays.
+//! A session computes for one thread at a time, and on that thread. Workers are at different members most of the time, so
+//! that few sessions of each serve many workers, and memory holds few copies of the weights. Since the library is loaded once in a process, the first one that was asked for stays.
 
 use std::{
     fmt,
     path::PathBuf,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
 };
 
 use ndarray::ArrayView3;
@@ -30,6 +30,9 @@ use crate::{
 
 /// What the loader of the operating system is asked for when no file is named.
 const NAMES: [&str; 2] = ["libonnxruntime.so.1", "libonnxruntime.so"];
+
+/// So many workers share a session of each member: an ensemble has more members than that.
+const WORKERS_A_SESSION: usize = 4;
 
 /// What computes inside ONNX Runtime.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -59,16 +62,19 @@ pub(in crate::stages::infer) struct OnnxRuntime {
     environment: Environment,
     version: String,
     provider: Provider,
+    threads: usize,
 }
 
 impl OnnxRuntime {
-    /// Loads `library`, or without one what the operating system's loader finds.
+    /// Loads `library`, or without one what the operating system's loader finds. Networks are computed by at most
+    /// `threads` threads at once.
     ///
     /// # Errors
     /// A sentence when there is none, or it is something else or too old.
     pub(in crate::stages::infer) fn load(
         library: Option<&PathBuf>,
         provider: Provider,
+        threads: usize,
     ) -> Result<Self, String> {
         told(|| {
             if let Some(path) = library {
@@ -96,6 +102,7 @@ impl OnnxRuntime {
                 environment,
                 version: version_of(&path).unwrap_or_else(|| "of unknown version".to_owned()),
                 provider,
+                threads: threads.max(1),
             })
         })
     }
@@ -119,16 +126,19 @@ impl Library for OnnxRuntime {
         read: ReadAgain,
         network: &Network,
     ) -> Result<Box<dyn Engine>, String> {
-        let sessions = Arc::new(Sessions {
+        let sessions = Sessions {
             environment: self.environment.clone(),
             provider: self.provider,
             read,
-            idle: Mutex::default(),
-        });
+            most: self.threads.div_ceil(WORKERS_A_SESSION),
+            pool: Mutex::default(),
+            returned: Condvar::new(),
+        };
         let first = told(|| sessions.make(bytes))?;
-        sessions.idle().push(first);
+        sessions.pool().made = 1;
+        sessions.pool().idle.push(first);
         Ok(Box::new(OrtEngine {
-            sessions,
+            sessions: Arc::new(sessions),
             spec: network.spec(),
             features: network.features(),
         }))
@@ -141,12 +151,47 @@ struct Sessions {
     provider: Provider,
     /// Its file, for further sessions: it is not kept in memory for them.
     read: ReadAgain,
-    idle: Mutex<Vec<Session>>,
+    /// Sessions that there may be.
+    most: usize,
+    pool: Mutex<Pool>,
+    returned: Condvar,
+}
+
+#[derive(Default)]
+struct Pool {
+    idle: Vec<Session>,
+    made: usize,
 }
 
 impl Sessions {
-    fn again(&self) -> Result<Session, String> {
-        self.make(&(self.read)()?)
+    /// A session that nobody uses, waiting for one when there are as many as there may be.
+    fn take(&self) -> Result<Session, String> {
+        let mut pool = self.pool();
+        loop {
+            if let Some(session) = pool.idle.pop() {
+                return Ok(session);
+            }
+            if pool.made < self.most {
+                pool.made += 1;
+                drop(pool);
+                return told(|| self.make(&(self.read)()?)).inspect_err(|_| self.lost());
+            }
+            pool = self
+                .returned
+                .wait(pool)
+                .unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    fn put_back(&self, session: Session) {
+        self.pool().idle.push(session);
+        self.returned.notify_one();
+    }
+
+    /// A session that was taken is no more.
+    fn lost(&self) {
+        self.pool().made -= 1;
+        self.returned.notify_one();
     }
 
     fn make(&self, bytes: &[u8]) -> Result<Session, String> {
@@ -174,8 +219,8 @@ impl Sessions {
             .commit_from_memory(bytes)
     }
 
-    fn idle(&self) -> MutexGuard<'_, Vec<Session>> {
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    fn pool(&self) -> MutexGuard<'_, Pool> {
+        self.pool.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -187,13 +232,7 @@ struct OrtEngine {
 
 impl Engine for OrtEngine {
     fn plan(&self) -> Result<Box<dyn Plan>, EngineError> {
-        let idle = self.sessions.idle().pop();
-        let session = match idle {
-            Some(session) => session,
-            None => told(|| self.sessions.again()).map_err(EngineError::Library)?,
-        };
         Ok(Box::new(OrtPlan {
-            session: Some(session),
             sessions: Arc::clone(&self.sessions),
             spec: self.spec,
             features: self.features,
@@ -206,8 +245,6 @@ impl Engine for OrtEngine {
 }
 
 struct OrtPlan {
-    /// Absent after a defect of the library, until the next run.
-    session: Option<Session>,
     sessions: Arc<Sessions>,
     spec: NetworkSpec,
     features: Option<[usize; 3]>,
@@ -217,16 +254,12 @@ impl Plan for OrtPlan {
     fn run(&mut self, tile: ArrayView3<'_, f32>) -> Result<MemberOutput, EngineError> {
         let values = arrays::input(tile, self.spec)?;
         let [c, h, w] = self.spec.tile();
-        let mut session = match self.session.take() {
-            Some(session) => session,
-            None => self.sessions.again().map_err(EngineError::Library)?,
-        };
-        let features = self.features;
+        let mut session = self.sessions.take().map_err(EngineError::Library)?;
         let answer = contained(|| {
             let input = TensorRef::from_array_view(([1, c, h, w], &*values)).map_err(failed)?;
             let outputs = session.run(ort::inputs![input]).map_err(failed)?;
             let logits = array(&outputs, LOGITS)?;
-            let explained = match features {
+            let explained = match self.features {
                 Some(shape) => Some((
                     shape,
                     array(&outputs, FEATURES)?,
@@ -236,15 +269,17 @@ impl Plan for OrtPlan {
             };
             arrays::output(logits, explained)
         });
-        let answer = answer.map_err(EngineError::Library)?;
-        self.session = Some(session);
-        answer
-    }
-}
-
-impl Drop for OrtPlan {
-    fn drop(&mut self) {
-        self.sessions.idle().extend(self.session.take());
+        match answer {
+            Ok(answer) => {
+                self.sessions.put_back(session);
+                answer
+            }
+            Err(defect) => {
+                // What a defect leaves behind is not defined.
+                self.sessions.lost();
+                Err(EngineError::Library(defect))
+            }
+        }
     }
 }
 

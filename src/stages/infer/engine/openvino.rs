@@ -52,7 +52,7 @@ impl OpenVino {
                 }),
             }?;
             let mut core = Core::new().map_err(|error| error.to_string())?;
-            let threads = threads.to_string();
+            let threads = threads.max(1).to_string();
             let settings = [
                 (RwPropertyKey::HintPerformanceMode, "LATENCY"),
                 (RwPropertyKey::NumStreams, &*threads),
