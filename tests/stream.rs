@@ -146,7 +146,7 @@ async fn an_independent_subscriber_gets_the_whole_run_in_order() {
         let cam: Message<CamMessage> = decode(&frames[0]).unwrap();
         assert_eq!((header.seq, cam.body.label_seq), (expected, expected));
         let samples = cam.body.samples(&frames[1]).unwrap();
-        assert_eq!(samples, heatmap(128).values.into_raw_vec_and_offset().0);
+        assert_eq!(samples, heatmap(128).values.as_slice().unwrap());
     }
     assert_eq!(publishing.await.unwrap(), end);
     publisher.close().await;

@@ -47,10 +47,13 @@ impl<T> Pool<T> {
 
     /// `value` on loan: its buffer comes here when it is dropped.
     pub fn lend<V: Buffer<Item = T>>(&self, value: V) -> Pooled<V> {
-        if value.size() <= self.most {
-            self.longest.fetch_max(value.size(), Ordering::Relaxed);
+        let size = value.size();
+        let longest = self.longest.load(Ordering::Relaxed);
+        if size > longest && size <= self.most {
+            self.longest.fetch_max(size, Ordering::Relaxed);
         }
         Pooled {
+            room: size.max(longest),
             value,
             home: Some((self.back.clone(), self.most)),
         }
@@ -97,7 +100,15 @@ impl<T: Default, D: Dimension> Buffer for Array<T, D> {
 /// [`From`] elsewhere.
 pub struct Pooled<V: Buffer> {
     value: V,
+    room: usize,
     home: Option<(Sender<Vec<V::Item>>, usize)>,
+}
+
+impl<V: Buffer> Pooled<V> {
+    /// Items that its buffer was made for when it was lent: what it takes of memory, though it may hold fewer.
+    pub fn room(&self) -> usize {
+        self.room
+    }
 }
 
 impl<V: Buffer> Default for Pooled<V> {
@@ -108,7 +119,11 @@ impl<V: Buffer> Default for Pooled<V> {
 
 impl<V: Buffer> From<V> for Pooled<V> {
     fn from(value: V) -> Self {
-        Self { value, home: None }
+        Self {
+            room: value.size(),
+            value,
+            home: None,
+        }
     }
 }
 

@@ -341,9 +341,11 @@ impl Drop for Rest<'_> {
 }
 
 fn tile_bytes(tile: &Tile) -> usize {
-    // Its values, its mask, and once it is classified a map of one plane.
+    // Its values, its mask and outline, and once it is classified a map of one plane.
     let plane = tile.values.len() / tile.values.dim().0.max(1);
-    (tile.values.len() + plane) * size_of::<f32>() + tile.cell.mask.len() + size_of::<Cell>()
+    let outline = tile.cell.outline.room() * size_of::<[u32; 2]>();
+    let shape = tile.cell.mask.room() + outline + size_of::<Cell>();
+    (tile.values.len() + plane) * size_of::<f32>() + shape
 }
 
 /// The missing rows of the present frame, and why they are missing.

@@ -140,7 +140,8 @@ impl Mean {
             self.sum.resize(map.values.len(), 0.0);
         }
         self.maps += 1;
-        for (sum, value) in self.sum.iter_mut().zip(map.values.iter()) {
+        let values = map.values.as_slice().unwrap_or_default();
+        for (sum, value) in self.sum.iter_mut().zip(values) {
             *sum += f64::from(*value);
         }
         self.low += f64::from(map.range.0);
@@ -168,7 +169,8 @@ fn spread(maps: &[Heatmap], mean: &Array2<f32>) -> Heatmap {
     let mut squares = SUMS.lend(SUMS.take());
     squares.resize(mean.len(), 0.0);
     for map in maps {
-        let values = map.values.iter().zip(mean);
+        let values = map.values.as_slice().unwrap_or_default();
+        let values = values.iter().zip(mean.as_slice().unwrap_or_default());
         for (square, (value, mean)) in squares.iter_mut().zip(values) {
             *square += f64::from(value - mean).powi(2);
         }

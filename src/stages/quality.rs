@@ -14,8 +14,11 @@ use senescope_hal::ChannelName;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    domain::{CellFlags, Pool, TileWindow},
-    stages::{infer::Statistics, tile::noise_correlation},
+    domain::{CellFlags, TileWindow},
+    stages::{
+        infer::{Statistics, statistics::inside},
+        tile::noise_correlation,
+    },
 };
 
 /// Pixels of a tile between the samples whose differences are coarse; fine ones are neighbours.
@@ -67,18 +70,12 @@ pub fn judge(
     let [srs, tpef, trans] = NAMES.each_ref().map(plane);
     let tile = tile.as_standard_layout();
     let samples = tile.as_slice().unwrap_or_default();
-    let (channels_of_tile, rows, columns) = tile.dim();
+    let (_, rows, columns) = tile.dim();
     let plane_of = |channel: usize| Plane {
         samples: &samples[channel * rows * columns..(channel + 1) * rows * columns],
         columns,
     };
-    let mut inside = INSIDE.lend(INSIDE.take());
-    inside.resize(rows * columns, false);
-    for channel in 0..channels_of_tile {
-        for (inside, value) in inside.iter_mut().zip(plane_of(channel).samples) {
-            *inside |= *value != 0.0;
-        }
-    }
+    let inside = inside(samples, rows * columns);
     let pixels = rows;
     // Pixels of the frame in one of the tile.
     let scale = window.size / pixels as f64;
@@ -131,9 +128,6 @@ static NAMES: LazyLock<[ChannelName; 3]> = LazyLock::new(|| {
         ChannelName::trans(),
     ]
 });
-
-/// Which pixels of a tile lie in its cell, for the tiles to come.
-static INSIDE: LazyLock<Pool<bool>> = LazyLock::new(|| Pool::new(64, 1 << 16));
 
 /// A channel of a tile.
 #[derive(Clone, Copy)]

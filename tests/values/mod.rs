@@ -120,7 +120,8 @@ pub fn heatmap(pixels: usize) -> Heatmap {
         source: HeatmapSource::Mean,
         values: Array2::from_shape_fn((pixels, pixels), |(row, column)| {
             (row * pixels + column) as f32 / scale
-        }),
+        })
+        .into(),
         range: (0.0, 2.5),
     }
 }

@@ -8,7 +8,7 @@ use std::{ops::Range, sync::LazyLock};
 
 use ndarray::ArrayView3;
 
-use crate::domain::Pool;
+use crate::domain::{Pool, Pooled};
 
 /// Fewer pixels than this are no cell; the whole tile is described then.
 const FEWEST_PIXELS: usize = 30;
@@ -57,6 +57,9 @@ type Runs = Vec<(usize, Range<usize>)>;
 /// Lists of runs for the tiles to come: more than there are threads, of as many runs as a tile has.
 static RUNS: LazyLock<Pool<(usize, Range<usize>)>> = LazyLock::new(|| Pool::new(64, 1 << 14));
 
+/// Which pixels of tiles lie in their cells, likewise.
+static MARKS: LazyLock<Pool<bool>> = LazyLock::new(|| Pool::new(64, 1 << 16));
+
 /// The statistics of a tile (channels × rows × columns), inside its cell: for each channel mean, ln of the
 /// standard deviation, ln of that of the Laplacian at one and at two pixels, and skewness; then the
 /// correlation of each pair of channels.
@@ -70,20 +73,20 @@ pub fn describe(tile: ArrayView3<'_, f32>) -> Statistics {
     };
     let mut fine = RUNS.lend(RUNS.take());
     let mut coarse = RUNS.lend(RUNS.take());
-    let inside = |y: usize, x: usize| image.is_inside(channels, y, x);
-    find_runs(rows, columns, inside, &mut fine);
+    let inside = inside(image.samples, rows * columns);
+    find_runs(&inside, columns, &mut fine);
     if fine.iter().map(|(_, run)| run.len()).sum::<usize>() < FEWEST_PIXELS {
         fine.clear();
         fine.extend((0..rows).map(|y| (y, 0..columns)));
         coarse.extend((0..rows / 2).map(|y| (y, 0..columns / 2)));
     } else {
-        let covered = |y: usize, x: usize| {
-            inside(2 * y, 2 * x)
-                && inside(2 * y, 2 * x + 1)
-                && inside(2 * y + 1, 2 * x)
-                && inside(2 * y + 1, 2 * x + 1)
-        };
-        find_runs(rows / 2, columns / 2, covered, &mut coarse);
+        let mut covered = MARKS.lend(MARKS.take());
+        for rows in inside.chunks_exact(2 * columns) {
+            let (upper, lower) = rows.split_at(columns);
+            let blocks = upper.as_chunks::<2>().0.iter().zip(lower.as_chunks().0);
+            covered.extend(blocks.map(|([a, b], [c, d])| *a && *b && *c && *d));
+        }
+        find_runs(&covered, columns / 2, &mut coarse);
     }
     let mut values = Vec::with_capacity(count(channels));
     // Some at a time: sums do not wait for each other then.
@@ -108,19 +111,27 @@ pub fn describe(tile: ArrayView3<'_, f32>) -> Statistics {
     Statistics { values, channels }
 }
 
-/// The runs of pixels of an image that are `inside`.
-fn find_runs(rows: usize, columns: usize, inside: impl Fn(usize, usize) -> bool, runs: &mut Runs) {
-    for y in 0..rows {
-        let mut x = 0;
-        while x < columns {
-            if inside(y, x) {
-                let start = x;
-                while x < columns && inside(y, x) {
-                    x += 1;
-                }
-                runs.push((y, start..x));
-            }
-            x += 1;
+/// Which pixels of a tile lie in its cell: one of the channels is not zero there.
+pub(crate) fn inside(samples: &[f32], pixels: usize) -> Pooled<Vec<bool>> {
+    let mut inside = MARKS.take();
+    inside.resize(pixels, false);
+    for plane in samples.chunks_exact(pixels.max(1)) {
+        for (inside, value) in inside.iter_mut().zip(plane) {
+            *inside |= *value != 0.0;
+        }
+    }
+    MARKS.lend(inside)
+}
+
+/// The runs of pixels of an image with rows of `columns` pixels that are `inside`.
+fn find_runs(inside: &[bool], columns: usize, runs: &mut Runs) {
+    for (y, line) in inside.chunks_exact(columns.max(1)).enumerate() {
+        let mut end = 0;
+        while let Some(skipped) = line[end..].iter().position(|inside| *inside) {
+            let start = end + skipped;
+            let length = line[start..].iter().position(|inside| !inside);
+            end = length.map_or(columns, |length| start + length);
+            runs.push((y, start..end));
         }
     }
 }
@@ -135,6 +146,7 @@ fn inner(
     runs.iter()
         .filter(move |(y, _)| inner(*y))
         .map(move |(y, run)| (*y, run.start.max(1)..run.end.min(columns.saturating_sub(1))))
+        .filter(|(_, run)| !run.is_empty())
 }
 
 /// A tile, channel by channel.
@@ -149,10 +161,6 @@ impl<'a> Image<'a> {
     fn plane(&self, channel: usize) -> &'a [f32] {
         let pixels = self.rows * self.columns;
         &self.samples[channel * pixels..(channel + 1) * pixels]
-    }
-
-    fn is_inside(&self, channels: usize, y: usize, x: usize) -> bool {
-        (0..channels).any(|channel| self.plane(channel)[y * self.columns + x] != 0.0)
     }
 
     /// The correlation of two channels, of which the mean and the deviation are known.
@@ -178,35 +186,45 @@ impl<'a> Image<'a> {
         coarse: &Runs,
         statistics: &mut Vec<f64>,
     ) {
-        let columns = self.columns;
         let planes = std::array::from_fn::<_, N, _>(|channel| self.plane(first + channel));
-        let value = |plane: &[f32], y: usize, x: usize| f64::from(plane[y * columns + x]);
-        // The mean of a block of 2 × 2 pixels.
-        let block = |plane: &[f32], y: usize, x: usize| {
-            let (upper, lower) = (2 * y * columns + 2 * x, (2 * y + 1) * columns + 2 * x);
-            let [a, b] = [upper, lower].map(|at| [at, at + 1].map(|at| f64::from(plane[at])));
-            (a[0] + a[1] + b[0] + b[1]) / 4.0
-        };
+        let columns = self.columns;
         let runs = fine.iter().cloned();
+        let value = |plane, y, run| {
+            let line = Line::new(plane, columns, y, run);
+            move |at| line.at(at)
+        };
         let (means, pixels) = means(planes, runs.clone(), value);
         let mut squares = [0.0; N];
         let mut cubes = [0.0; N];
         for (y, run) in runs {
-            for x in run {
-                for (channel, plane) in planes.iter().enumerate() {
-                    let deviation = value(plane, y, x) - means[channel];
+            let lines = planes.map(|plane| Line::new(plane, columns, y, run.clone()));
+            for at in 0..run.len() {
+                for (channel, line) in lines.iter().enumerate() {
+                    let deviation = line.at(at) - means[channel];
                     squares[channel] += deviation.powi(2);
                     cubes[channel] += deviation.powi(3);
                 }
             }
         }
         let inner_fine = inner(fine, self.rows, columns);
-        let (details, _) = spreads(planes, inner_fine, |plane, y, x| {
-            laplacian(plane, y, x, value)
+        let (details, _) = spreads(planes, inner_fine, |plane, y, run| {
+            let row = |y, run| Line::new(plane, columns, y, run);
+            let beside = row(y, run.start - 1..run.end + 1);
+            let (above, below) = (row(y - 1, run.clone()), row(y + 1, run));
+            move |at| {
+                let across = [beside.at(at), beside.at(at + 1), beside.at(at + 2)];
+                laplacian(above.at(at), below.at(at), across)
+            }
         });
         let inner_coarse = inner(coarse, self.rows / 2, columns / 2);
-        let (structures, blocks) = spreads(planes, inner_coarse, |plane, y, x| {
-            laplacian(plane, y, x, block)
+        let (structures, blocks) = spreads(planes, inner_coarse, |plane, y, run| {
+            let row = |y, run| Blocks::new(plane, columns, y, run);
+            let beside = row(y, run.start - 1..run.end + 1);
+            let (above, below) = (row(y - 1, run.clone()), row(y + 1, run));
+            move |at| {
+                let across = [beside.at(at), beside.at(at + 1), beside.at(at + 2)];
+                laplacian(above.at(at), below.at(at), across)
+            }
         });
         for channel in 0..N {
             let scale = spread(squares[channel], pixels);
@@ -228,55 +246,83 @@ impl<'a> Image<'a> {
     }
 }
 
-/// The mean of `sample` over runs in each of some planes, and the number of pixels.
-fn means<const N: usize>(
-    planes: [&[f32]; N],
+/// A run of pixels of one row.
+#[derive(Clone, Copy)]
+struct Line<'a>(&'a [f32]);
+
+impl<'a> Line<'a> {
+    fn new(plane: &'a [f32], columns: usize, y: usize, run: Range<usize>) -> Self {
+        Self(&plane[y * columns..][run])
+    }
+
+    fn at(self, at: usize) -> f64 {
+        f64::from(self.0[at])
+    }
+}
+
+/// A run of blocks of 2 × 2 pixels; an odd last row or column is in none.
+#[derive(Clone, Copy)]
+struct Blocks<'a>([&'a [[f32; 2]]; 2]);
+
+impl<'a> Blocks<'a> {
+    fn new(plane: &'a [f32], columns: usize, y: usize, run: Range<usize>) -> Self {
+        let pixels = 2 * run.start..2 * run.end;
+        Self(
+            [2 * y, 2 * y + 1]
+                .map(|y| Line::new(plane, columns, y, pixels.clone()).0.as_chunks().0),
+        )
+    }
+
+    /// The mean of a block.
+    fn at(self, at: usize) -> f64 {
+        let [[a, b], [c, d]] = self.0.map(|row| row[at].map(f64::from));
+        (a + b + c + d) / 4.0
+    }
+}
+
+/// The mean over runs in each of some planes, and the number of pixels. `line` gives the samples of a run.
+fn means<'a, const N: usize, L: Fn(usize) -> f64>(
+    planes: [&'a [f32]; N],
     runs: impl Iterator<Item = (usize, Range<usize>)>,
-    sample: impl Fn(&[f32], usize, usize) -> f64,
+    line: impl Fn(&'a [f32], usize, Range<usize>) -> L,
 ) -> ([f64; N], usize) {
     let mut sums = [0.0; N];
     let mut pixels = 0;
     for (y, run) in runs {
         pixels += run.len();
-        for x in run {
-            for (sum, plane) in sums.iter_mut().zip(planes) {
-                *sum += sample(plane, y, x);
+        let lines = planes.map(|plane| line(plane, y, run.clone()));
+        for at in 0..run.len() {
+            for (sum, line) in sums.iter_mut().zip(&lines) {
+                *sum += line(at);
             }
         }
     }
     (sums.map(|sum| mean(sum, pixels)), pixels)
 }
 
-/// The standard deviation of `sample` over runs in each of some planes, and the number of pixels.
-fn spreads<const N: usize>(
-    planes: [&[f32]; N],
+/// The standard deviation over runs in each of some planes, and the number of pixels. `line` gives the samples of a
+/// run.
+fn spreads<'a, const N: usize, L: Fn(usize) -> f64>(
+    planes: [&'a [f32]; N],
     runs: impl Iterator<Item = (usize, Range<usize>)> + Clone,
-    sample: impl Fn(&[f32], usize, usize) -> f64,
+    line: impl Fn(&'a [f32], usize, Range<usize>) -> L,
 ) -> ([f64; N], usize) {
-    let (means, pixels) = means(planes, runs.clone(), &sample);
+    let (means, pixels) = means(planes, runs.clone(), &line);
     let mut squares = [0.0; N];
     for (y, run) in runs {
-        for x in run {
-            for ((square, plane), mean) in squares.iter_mut().zip(planes).zip(means) {
-                *square += (sample(plane, y, x) - mean).powi(2);
+        let lines = planes.map(|plane| line(plane, y, run.clone()));
+        for at in 0..run.len() {
+            for ((square, line), mean) in squares.iter_mut().zip(&lines).zip(means) {
+                *square += (line(at) - mean).powi(2);
             }
         }
     }
     (squares.map(|squares| spread(squares, pixels)), pixels)
 }
 
-/// Four times a pixel, minus its four neighbours.
-fn laplacian(
-    plane: &[f32],
-    y: usize,
-    x: usize,
-    sample: impl Fn(&[f32], usize, usize) -> f64,
-) -> f64 {
-    let around = sample(plane, y - 1, x)
-        + sample(plane, y + 1, x)
-        + sample(plane, y, x - 1)
-        + sample(plane, y, x + 1);
-    4.0 * sample(plane, y, x) - around
+/// Four times a pixel, minus its neighbours above, below, and beside it.
+fn laplacian(above: f64, below: f64, [left, middle, right]: [f64; 3]) -> f64 {
+    4.0 * middle - (above + below + left + right)
 }
 
 fn mean(sum: f64, count: usize) -> f64 {
