@@ -165,9 +165,10 @@ mod tests {
             let mut holes = Holes::default();
             holes.fill(&mut inside, &mut outside, most, |row| row != 3);
             prop_assert_eq!(inside.values(), &expected[..]);
-            for index in 0..expected.len() {
-                let filled = expected[index] && !before.values()[index];
-                prop_assert!(!(filled && outside.values()[index]));
+            for ((filled, before), outside) in
+                expected.iter().zip(before.values()).zip(outside.values())
+            {
+                prop_assert!(*before || !(*filled && *outside));
             }
         }
     }
