@@ -27,12 +27,14 @@ fn conserved(end: &RunEnd) {
         end.rows.rows_delivered + end.rows.rows_lost
     );
     // What leaves one edge enters the next.
-    let [rows, tiles, verdicts, labels] =
-        ["rows", "tiles", "verdicts", "publish.label"].map(|name| edge(end, name));
+    let [rows, tiles, verdicts, labels, maps] =
+        ["rows", "tiles", "verdicts", "publish.label", "maps"].map(|name| edge(end, name));
     assert_eq!(rows.entered, end.rows.rows_delivered);
     assert_eq!(tiles.left, verdicts.entered);
     assert_eq!(verdicts.left, labels.entered);
     assert_eq!(labels.entered, end.totals[&Kind::Label].assigned);
+    // Each label of an ensemble that can explain is owed its map.
+    assert_eq!(verdicts.left, maps.entered);
 }
 
 fn edge<'a>(end: &'a RunEnd, name: &str) -> &'a senescope::telemetry::EdgeCounts {
@@ -48,6 +50,35 @@ fn a_pulled_run_loses_nothing() {
     let cells: u32 = said.frames.iter().map(|frame| frame.cells).sum();
     assert_eq!(said.labels.len(), cells as usize);
     assert_eq!(edge(&end, "tiles").entered, u64::from(cells));
+}
+
+/// A live board whose cells come at once, and networks with next to no time: what is late is shed, maps and then
+/// cells, and every one of them is counted.
+#[test]
+fn what_there_is_no_time_for_is_counted() {
+    let mut many = Vec::new();
+    for _ in 0..16 {
+        many.extend_from_slice(frames());
+    }
+    let board = CutBoard::new(&many, &[SIZE], Pacing::Live, Duration::ZERO);
+    let mut settings = Settings::default();
+    settings.engine.threads = 1;
+    // Less than seven networks take for a cell.
+    settings.engine.patience_s = 0.001;
+    let keep = Keep::default();
+    let end = run_into(
+        board,
+        &settings,
+        &Outbox::disabled(Arc::new(SystemClock)),
+        &Stop::default(),
+        Box::new(keep.clone()),
+    );
+    conserved(&end);
+    assert!(edge(&end, "tiles").discarded[&Discard::EngineBusy] > 0);
+    let said = keep.0.lock().unwrap();
+    let shed: usize = said.frames.iter().map(|frame| frame.skipped.len()).sum();
+    let cells: u32 = said.frames.iter().map(|frame| frame.cells).sum();
+    assert_eq!(said.labels.len() + shed, cells as usize);
 }
 
 /// A sink that takes nothing until it is let, as a stopped consumer does.
