@@ -13,10 +13,16 @@ use std::{
 
 use ndarray::Axis;
 use prost::Message;
-use senescope::stages::{
-    combine::combine,
-    explain::explain,
-    infer::{EngineOptions, Ensemble, EnsembleError, TransformChoice, check, check_golden},
+use senescope::{
+    domain::Precision,
+    stages::{
+        combine::combine,
+        explain::explain,
+        infer::{
+            EngineKind, EngineOptions, Ensemble, EnsembleError, OnnxRuntimeOptions,
+            OpenVinoOptions, Outcome, TransformChoice, check, check_golden,
+        },
+    },
 };
 use senescope_hal::SystemClock;
 use serde_json::{Value, json};
@@ -94,6 +100,67 @@ fn the_tiny_ensemble_reproduces_what_numpy_computed() {
     let report = check(folder.0.path(), &EngineOptions::default(), &SystemClock).unwrap();
     assert!(report.passed() && report.ood && report.golden_tiles == 2);
     assert_eq!(report.members[0].features, Some([4, 4, 4]));
+}
+
+/// With the libraries themselves: `tests/peers/check_engines`.
+#[test]
+fn a_library_that_cannot_be_used_is_told_and_auto_does_without() {
+    let folder = Folder::new();
+    let other = folder.path("manifest.json");
+    let options = |kind| EngineOptions {
+        kind,
+        onnxruntime: OnnxRuntimeOptions {
+            library: Some(other.clone()),
+            ..OnnxRuntimeOptions::default()
+        },
+        openvino: OpenVinoOptions {
+            library: Some("/nowhere/libopenvino_c.so".into()),
+        },
+        ..EngineOptions::default()
+    };
+    let load = |kind| Ensemble::load(folder.0.path(), &options(kind), &SystemClock);
+    let said = load(EngineKind::OnnxRuntime).unwrap_err().to_string();
+    assert!(
+        said.contains("the engine onnxruntime cannot be used"),
+        "{said}"
+    );
+    assert!(said.contains("manifest.json is another file"), "{said}");
+    let said = load(EngineKind::OpenVino).unwrap_err().to_string();
+    assert!(
+        said.contains("/nowhere/libopenvino_c.so cannot be read"),
+        "{said}"
+    );
+    let ensemble = load(EngineKind::Auto).unwrap();
+    assert!(ensemble.engine().name.starts_with("tract "));
+    assert_eq!(&*ensemble.engine_name(), ensemble.engine().to_string());
+    let outcomes: Vec<_> = ensemble
+        .trials()
+        .iter()
+        .map(|trial| &trial.outcome)
+        .collect();
+    assert!(
+        matches!(
+            outcomes[..],
+            [
+                Outcome::Chosen { .. },
+                Outcome::Unusable { .. },
+                Outcome::Unusable { .. }
+            ]
+        ),
+        "{outcomes:?}"
+    );
+    assert!(ensemble.trials()[1..].iter().all(|trial| trial.named));
+}
+
+#[test]
+fn precision_is_refused_where_there_is_no_choice() {
+    let folder = Folder::new();
+    let options = EngineOptions {
+        precision: Precision::Bf16,
+        ..EngineOptions::default()
+    };
+    let said = Ensemble::load(folder.0.path(), &options, &SystemClock).unwrap_err();
+    assert!(said.to_string().contains("f32 only"), "{said}");
 }
 
 #[test]

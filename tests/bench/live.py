@@ -15,6 +15,7 @@ import os
 import pathlib
 import subprocess
 import sys
+import tempfile
 import time
 from dataclasses import dataclass
 
@@ -22,6 +23,7 @@ import markdown
 import numpy
 import zmq
 from compare import ENGINES, library
+from measure import run
 
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
@@ -124,14 +126,14 @@ def latencies(page: markdown.Page, context: zmq.Context, options: argparse.Names
     """Tell how late labels are in a slow scan."""
     rows = []
     for name, engine in engines().items():
-        run = live(context, options.senescope, LATENCY | engine, options.frames)
-        total = run.stat["latency"]["total"]
+        seen = live(context, options.senescope, LATENCY | engine, options.frames)
+        total = seen.stat["latency"]["total"]
         goal = GOALS_MS.get(name.split()[0])
         p95 = total["p95_ns"] / 1e6
         met = "" if goal is None else f"≤ {goal}: {'met' if p95 <= goal else 'missed'}"
-        shed = discarded(run.edge("tiles")) + discarded(run.edge("maps"))
-        cells = run.edge("tiles")["in"] / options.frames
-        spent = run.stat["spent"]
+        shed = discarded(seen.edge("tiles")) + discarded(seen.edge("maps"))
+        cells = seen.edge("tiles")["in"] / options.frames
+        spent = seen.stat["spent"]
         explain = spent["explain"]["cpu_ns"] / sum(
             max(spent[part]["cpu_ns"], spent[part]["wall_ns"] if part == "infer" else 0)
             for part in ("infer", "combine", "tile", "publish")
@@ -145,8 +147,8 @@ def latencies(page: markdown.Page, context: zmq.Context, options: argparse.Names
                 met,
                 shed,
                 f"{100 * explain:.1f}%",
-                f"{run.ready_s:.2f}",
-                max(run.memory_mib),
+                f"{seen.ready_s:.2f}",
+                max(seen.memory_mib),
             ]
         )
         print("latency", rows[-1], flush=True)
@@ -166,15 +168,15 @@ def pressure(page: markdown.Page, context: zmq.Context, options: argparse.Namesp
     rows = []
     for name in ("tract f32", "onnxruntime f32"):
         frames = int(options.minutes * 60 / 0.315)
-        run = live(context, options.senescope, PRESSURE | engines()[name], frames)
-        tiles, maps, lines = run.edge("tiles"), run.edge("maps"), run.edge("rows")
-        ages = numpy.array(run.ages_s)
+        seen = live(context, options.senescope, PRESSURE | engines()[name], frames)
+        tiles, maps, lines = seen.edge("tiles"), seen.edge("maps"), seen.edge("rows")
+        ages = numpy.array(seen.ages_s)
         rows.append(
             [
                 name,
-                run.end["rows"]["frames"],
-                f"{tiles['in'] / max(1, run.end['rows']['frames']):.1f}",
-                run.end["rows"]["rows_lost"] + discarded(lines),
+                seen.end["rows"]["frames"],
+                f"{tiles['in'] / max(1, seen.end['rows']['frames']):.1f}",
+                seen.end["rows"]["rows_lost"] + discarded(lines),
                 f"{discarded(tiles)} ({100 * discarded(tiles) / tiles['in']:.1f}%)",
                 f"{discarded(maps)} ({100 * discarded(maps) / max(1, maps['in']):.1f}%)",
                 f"{numpy.median(ages):.2f}",
@@ -244,14 +246,14 @@ def memory(page: markdown.Page, context: zmq.Context, options: argparse.Namespac
     rows = []
     small = {"scan.width": 192, "scan.height": 192, "scan.pixel_size_um": 0.2, "sim.speed": "max"}
     for name in ("tract f32", "onnxruntime f32"):
-        run = live(context, options.senescope, small | engines()[name], options.many)
-        of = run.memory_mib
+        seen = live(context, options.senescope, small | engines()[name], options.many)
+        of = seen.memory_mib
         tenth = max(1, len(of) // 10)
         rows.append(
             [
                 name,
-                run.end["rows"]["frames"],
-                run.edge("tiles")["in"],
+                seen.end["rows"]["frames"],
+                seen.edge("tiles")["in"],
                 int(numpy.median(of[tenth : 2 * tenth])),
                 int(numpy.median(of[-tenth:])),
                 max(of),
@@ -265,6 +267,33 @@ def memory(page: markdown.Page, context: zmq.Context, options: argparse.Namespac
     )
     columns = ("engine", "frames", "cells", "second tenth", "last tenth", "greatest")
     page.table(columns, rows)
+
+
+def threads(page: markdown.Page, context: zmq.Context, options: argparse.Namespace) -> None:
+    """Tell what a second thread gives."""
+    rows = []
+    with tempfile.TemporaryDirectory() as folder:
+        simulate = ["simulate", "--out", folder, "--frames", "6", "--seed", "7"]
+        subprocess.run([options.senescope, *simulate], check=True, stdout=subprocess.DEVNULL)
+        (dish,) = pathlib.Path(folder).iterdir()
+        for name in ("tract f32", "onnxruntime f32"):
+            rates = {1: [], 2: []}
+            for _ in range(3):
+                for count, of in rates.items():
+                    command = ("replay", "--publish", "--threads", str(count), str(dish))
+                    seen, _ = run(context, options.senescope, *command, *words(engines()[name]))
+                    span_s = (seen["end"]["t_pub_ns"] - seen["start"]["t_pub_ns"]) / 1e9
+                    of.append(seen["end"]["totals"]["label"]["sent"] / span_s)
+            ratios = [two / one for one, two in zip(*rates.values(), strict=True)]
+            medians = (f"{numpy.median(of):.1f}" for of in rates.values())
+            rows.append([name, *medians, f"{numpy.median(ratios):.2f}"])
+            print("threads", rows[-1], flush=True)
+    page.heading("A second thread")
+    page.text(
+        "Cells a second of a replay as fast as it goes, with one and two worker threads in turn, medians "
+        "of three rounds; on two processors the rest of the work takes its part of the second one."
+    )
+    page.table(("engine", "one thread", "two threads", "ratio"), rows)
 
 
 def main() -> None:
@@ -282,6 +311,7 @@ def main() -> None:
     context = zmq.Context()
     latencies(page, context, options)
     pressure(page, context, options)
+    threads(page, context, options)
     linear(page, options)
     memory(page, context, options)
     context.destroy(linger=0)
