@@ -21,3 +21,7 @@ package:
 # Figures: latency, conservation under load, speed of the networks.
 bench *args:
     tests/bench/run {{args}}
+
+# What each stage costs, a frame and a cell.
+bench-stages *args:
+    cargo bench --locked --bench stages -- {{args}}
