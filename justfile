@@ -25,3 +25,7 @@ bench *args:
 # The daemon beside Python pipelines on the same recording.
 compare *args:
     tests/bench/compare {{args}}
+
+# What each stage costs, a frame and a cell.
+bench-stages *args:
+    cargo bench --locked --bench stages -- {{args}}

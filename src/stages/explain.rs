@@ -17,6 +17,8 @@ use crate::{
 
 /// What keeps a constant map from being divided by zero, as in `grad-cam`.
 const EPSILON: f32 = 1e-7;
+/// Pixels whose sums over features are kept in registers.
+const AT_ONCE: usize = 16;
 
 /// Maps whose memory is kept for those to come, and the most pixels of one.
 static MAPS: LazyLock<Pool<f32>> = LazyLock::new(|| Pool::new(64, 1 << 16));
@@ -47,11 +49,25 @@ pub fn grad_cam(output: &MemberOutput, class: usize, pixels: usize) -> Option<Me
     let (_, rows, columns) = features.dim();
     let features = features.as_standard_layout();
     let maps = features.as_slice().unwrap_or_default();
+    let maps = maps.chunks_exact((rows * columns).max(1)).zip(weights);
     let mut sum = SUMS.lend(SUMS.take());
     sum.resize(rows * columns, 0.0);
-    for (map, weight) in maps.chunks_exact((rows * columns).max(1)).zip(weights) {
+    let (parts, rest) = sum.as_chunks_mut::<AT_ONCE>();
+    let whole = AT_ONCE * parts.len();
+    for (part, out) in parts.iter_mut().enumerate() {
+        let mut sums = [0.0; AT_ONCE];
+        for (map, weight) in maps.clone() {
+            let weight = f64::from(*weight);
+            let map = &map[part * AT_ONCE..][..AT_ONCE];
+            for (sum, value) in sums.iter_mut().zip(map) {
+                *sum += weight * f64::from(*value);
+            }
+        }
+        *out = sums;
+    }
+    for (map, weight) in maps {
         let weight = f64::from(*weight);
-        for (sum, value) in sum.iter_mut().zip(map) {
+        for (sum, value) in rest.iter_mut().zip(&map[whole..]) {
             *sum += weight * f64::from(*value);
         }
     }

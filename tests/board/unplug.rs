@@ -79,12 +79,15 @@ fn the_same_boot_goes_on_and_what_the_ring_lost_is_told() {
     let ended = run(&mut session, 200, |_| {});
     conserved(&ended);
     assert!(ended.error.is_none());
+    // So small a ring also overflows when this host is busy, and that is told as what it is.
+    use GapCause::{HostBackPressure, Link};
+    let causes = || ended.gaps.iter().map(|(cause, _)| *cause);
+    assert!(causes().any(|cause| cause == Link), "{:?}", ended.gaps);
     assert!(
-        ended.gaps.iter().all(|(cause, _)| *cause == GapCause::Link),
+        causes().all(|cause| matches!(cause, Link | HostBackPressure)),
         "{:?}",
         ended.gaps
     );
-    assert!(!ended.gaps.is_empty());
     assert_eq!(
         (ended.counters["resumed"], ended.counters["restarts"]),
         (1, 0)
