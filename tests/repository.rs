@@ -100,7 +100,7 @@ fn every_promise_names_a_test_that_is_there() {
 fn a_library_has_one_owner() {
     for (library, owner) in [
         ("tract_onnx", "src/stages/infer/engine/tract"),
-        ("ort::", "src/stages/infer/engine/onnxruntime"),
+        ("use ort::", "src/stages/infer/engine/onnxruntime"),
         ("openvino_sys::", "src/stages/infer/engine/openvino"),
         ("omq_tokio", "src/stages/publish/socket"),
         ("arrow_array", "src/export/table_parquet"),

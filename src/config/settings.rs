@@ -282,8 +282,8 @@ pub struct Engine {
     pub onnxruntime: OnnxRuntimeOptions,
     /// OpenVINO.
     pub openvino: OpenVinoOptions,
-    /// Of a live board: how long a cell may wait for the networks, in seconds. From half of it on no maps are made;
-    /// after it the waiting cells of its frame have no label.
+    /// Of a live board: how long a cell may wait for the networks while cells of a later frame wait too, in seconds.
+    /// From half of it on no maps are made; after it the waiting cells of its frame have no label.
     pub patience_s: f64,
     /// Each so many-th cell of a frame cannot be classified, to see what is made of it; 0 for none.
     pub fail_every: u32,
@@ -306,7 +306,7 @@ impl Default for Engine {
             transform,
             onnxruntime,
             openvino,
-            patience_s: 2.0,
+            patience_s: 5.0,
             fail_every: 0,
         }
     }

@@ -32,7 +32,8 @@ pub(crate) enum Policy {
     /// The producer waits: for sources that are pulled, which never lose anything.
     Wait,
     /// The waiting tiles of the oldest frame make room: for a live microscope, which is never slowed. They also do
-    /// when the first of them has waited for longer than this: a label that comes late helps nobody at the instrument.
+    /// when the first of them has waited for longer than this and those of a later frame wait too: what is seen at the
+    /// instrument should be what is there now.
     ShedOldestFrame(Duration),
 }
 
@@ -55,6 +56,15 @@ struct State<T> {
     waiting: VecDeque<Job<T>>,
     bytes: usize,
     closed: bool,
+}
+
+impl<T> State<T> {
+    /// The oldest frame, when its first job has waited for longer than `patience` and a later frame waits too.
+    fn late(&self, clock: &dyn Clock, patience: Duration) -> Option<u64> {
+        let (oldest, newest) = (self.waiting.front()?, self.waiting.back()?);
+        let late = newest.frame != oldest.frame && clock.now().since(oldest.since) > patience;
+        late.then_some(oldest.frame)
+    }
 }
 
 /// What a queue has to give.
@@ -167,10 +177,9 @@ impl<T> TileQueue<T> {
         let mut state = self.lock();
         loop {
             if let Policy::ShedOldestFrame(patience) = self.policy
-                && let Some(oldest) = state.waiting.front()
-                && clock.now().since(oldest.since) > patience
+                && let Some(frame) = state.late(clock, patience)
             {
-                let (frame, mut late) = (oldest.frame, Vec::new());
+                let mut late = Vec::new();
                 self.shed(&mut state, frame, &mut late);
                 self.changed(&state);
                 return Taken::Late(late);
@@ -188,14 +197,12 @@ impl<T> TileQueue<T> {
         }
     }
 
-    /// Something waits for more than half of the time after which it is discarded.
+    /// Something waits for more than half of the time after which it would be discarded.
     pub(crate) fn is_pressed(&self, clock: &dyn Clock) -> bool {
-        let Policy::ShedOldestFrame(patience) = self.policy else {
-            return false;
-        };
-        let state = self.lock();
-        let oldest = state.waiting.front();
-        oldest.is_some_and(|oldest| clock.now().since(oldest.since) > patience / 2)
+        match self.policy {
+            Policy::ShedOldestFrame(patience) => self.lock().late(clock, patience / 2).is_some(),
+            Policy::Wait => false,
+        }
     }
 
     /// `bytes` of popped jobs are no longer held by anybody.
@@ -306,8 +313,11 @@ mod tests {
         };
         let shed: Vec<u64> = shed.iter().map(|job| job.index).collect();
         assert_eq!(shed, [0, 1]);
-        assert!(matches!(queue.take(&late, false), Taken::Job(job) if job.index == 2));
-        assert!(matches!(queue.take(&late, false), Taken::Nothing));
+        // However late it is, nothing newer waits.
+        let later = At(patience * 10);
+        assert!(!queue.is_pressed(&later));
+        assert!(matches!(queue.take(&later, false), Taken::Job(job) if job.index == 2));
+        assert!(matches!(queue.take(&later, false), Taken::Nothing));
         assert_eq!(edge.counts().discarded[&Discard::EngineBusy], 2);
         queue.close();
         assert!(matches!(queue.take(&late, true), Taken::Closed));

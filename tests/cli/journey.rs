@@ -147,3 +147,41 @@ fn the_folder_above_dishes_is_answered_with_their_names() {
     fs::write(dish.join("frame-000000.ome.tif"), "").unwrap();
     run(["replay", text(home.path())]).refused(66, &["no TIFF files", text(&dish)]);
 }
+
+/// What is told of the machine follows from what was measured, and is of this scan.
+#[test]
+fn a_budget_is_told_for_the_configured_scan() {
+    let ended = run([
+        "budget",
+        "--json",
+        "--frames",
+        "2",
+        "--set",
+        "scan.width=256",
+        "--set",
+        "scan.height=256",
+        "--set",
+        "scan.pixel_size_um=0.4",
+        "--set",
+        "engine.threads=1",
+    ])
+    .done();
+    let budget: serde_json::Value = serde_json::from_slice(&ended.out).unwrap();
+    let number = |value: &serde_json::Value| value.as_f64().unwrap();
+    assert_eq!(budget["frame"], serde_json::json!([256, 256]));
+    assert_eq!(
+        (&budget["frames"], &budget["workers"]),
+        (&2.into(), &1.into())
+    );
+    assert!(number(&budget["cells"]) > 0.0, "{budget}");
+    for part in ["tile", "infer", "combine", "explain", "publish"] {
+        assert!(number(&budget["cell_ms"][part]) > 0.0, "{part}: {budget}");
+    }
+    assert!(number(&budget["frame_ms"]["segment"]) > 0.0, "{budget}");
+    // The networks are most of the work of a cell, and their one thread bounds the cells of a frame.
+    let infer = number(&budget["cell_ms"]["infer"]);
+    let most = number(&budget["scan_ms"]) / infer;
+    let cells = number(&budget["cells_a_frame"]);
+    assert!(cells > 0.0 && cells < most, "{budget}");
+    run(["budget", "--frames", "0"]).refused(64, &["--frames"]);
+}

@@ -9,8 +9,8 @@ use senescope_hal::Clock;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    EngineError, EngineKind, EnsembleError, Manifest, Member, MemberEntry, NetworkSpec, Provider,
-    Timing, Transform, TransformChoice, Worker,
+    Engine, EngineError, EngineKind, EnsembleError, Manifest, Member, MemberEntry, NetworkSpec,
+    Provider, Timing, Transform, TransformChoice, Worker,
     engine::{
         Library, OnnxRuntime, OpenVino,
         tract::{self, Network, choose::measure},
@@ -288,7 +288,6 @@ impl Build<'_> {
                     member: entry.name.clone(),
                     source,
                 };
-                use super::Engine as _;
                 let timing = plain
                     .plan()
                     .and_then(|plain| Ok((plain, nhwc.plan()?)))
