@@ -79,6 +79,7 @@ fn what_there_is_no_time_for_is_counted() {
     let shed: usize = said.frames.iter().map(|frame| frame.skipped.len()).sum();
     let cells: u32 = said.frames.iter().map(|frame| frame.cells).sum();
     assert_eq!(said.labels.len() + shed, cells as usize);
+    assert_eq!(said.maps.len() as u64, edge(&end, "maps").left);
 }
 
 /// A sink that takes nothing until it is let, as a stopped consumer does.

@@ -227,11 +227,12 @@ impl Sink for Keep {
         assert!(stamps.inferred <= stamps.emitted, "{stamps:?}");
         let mut label = label_message(classified, PIXEL_UM);
         label.latency_ns.clear();
-        let map = classified.maps.first().unwrap();
+        assert_eq!(classified.maps.is_empty(), classified.maps_shed);
+        let maps = classified.maps.first().into_iter();
         let mut said = self.0.lock().unwrap();
         said.labels.push(serde_json::to_string(&label).unwrap());
         said.maps
-            .push(map.values.iter().map(|value| value.to_bits()).collect());
+            .extend(maps.map(|map| map.values.iter().map(|value| value.to_bits()).collect()));
         Ok(())
     }
 
