@@ -10,9 +10,11 @@ use super::{
     installed::{SHIPPED, ensemble_dir},
     output,
 };
-use crate::domain::Precision;
-use crate::stages::infer::{
-    CheckReport, Deviation, GoldenDeviation, Outcome, TOLERANCE, TOLERANCE_BF16, Trial, check,
+use crate::{
+    domain::Precision,
+    stages::infer::{
+        CheckReport, Deviation, GoldenDeviation, Outcome, TOLERANCE, TOLERANCE_BF16, Trial, check,
+    },
 };
 
 #[derive(Debug, Subcommand)]

@@ -310,15 +310,13 @@ impl Rest<'_> {
             },
         };
         for shed in self.queue.push(job) {
-            let cell = shed.work.tile.cell.id;
-            let reason = Discard::EngineBusy;
-            self.send(shed.index, What::Skipped(Skipped { cell, reason }));
+            self.send(Step::shed(&shed));
         }
     }
 
     fn step(&mut self, what: What) {
         let index = self.take_index();
-        self.send(index, what);
+        self.send(Step { index, what });
     }
 
     fn take_index(&mut self) -> u64 {
@@ -327,9 +325,9 @@ impl Rest<'_> {
         index
     }
 
-    fn send(&self, index: u64, what: What) {
+    fn send(&self, step: Step) {
         // The emitter outlives every sender; were it gone, its own result would say why.
-        let _ = self.steps.send(Step { index, what });
+        let _ = self.steps.send(step);
     }
 }
 

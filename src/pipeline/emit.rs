@@ -15,7 +15,9 @@ use std::{
 use crossbeam_channel::Receiver;
 use senescope_hal::Clock;
 
-use super::{Classified, FrameEnd, Sink, SinkError, publish_sink::PublishSink};
+use super::{
+    Classified, FrameEnd, Sink, SinkError, analyse::TileJob, publish_sink::PublishSink, queue::Job,
+};
 use crate::{
     config::Effective,
     control::Stop,
@@ -30,6 +32,18 @@ use crate::{
 pub(crate) struct Step {
     pub(crate) index: u64,
     pub(crate) what: What,
+}
+
+impl Step {
+    /// There was no time for this tile.
+    pub(crate) fn shed(job: &Job<TileJob>) -> Self {
+        let cell = job.work.tile.cell.id;
+        let reason = Discard::EngineBusy;
+        Self {
+            index: job.index,
+            what: What::Skipped(Skipped { cell, reason }),
+        }
+    }
 }
 
 /// What happened.

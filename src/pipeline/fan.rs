@@ -16,7 +16,7 @@ use super::{
     emit::{Step, What},
     queue::{Job, Taken, TileQueue},
 };
-use crate::{domain::Heatmap, recording::Skipped, stages::infer::MemberOutput, telemetry::Discard};
+use crate::{domain::Heatmap, stages::infer::MemberOutput, telemetry::Discard};
 
 /// Hands out the tiles of a queue.
 pub(crate) struct Fan<'a> {
@@ -94,13 +94,8 @@ impl<'a> Fan<'a> {
 
     fn discard(&self, late: Vec<Job<TileJob>>) {
         for job in late {
-            let cell = job.work.tile.cell.id;
-            let reason = Discard::EngineBusy;
             // The emitter outlives the workers; were it gone, its own result would say why.
-            let _ = self.steps.send(Step {
-                index: job.index,
-                what: What::Skipped(Skipped { cell, reason }),
-            });
+            let _ = self.steps.send(Step::shed(&job));
         }
     }
 }

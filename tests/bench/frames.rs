@@ -5,7 +5,7 @@ use std::{path::Path, sync::Arc};
 use senescope::{
     domain::{Cell, Tile},
     stages::{
-        assemble::Assembler,
+        assemble::{Assembler, FrameBuffer},
         correct::Corrector,
         infer::Manifest,
         segment::{SegmentConfig, Segmenter},
@@ -144,25 +144,25 @@ impl Stages {
 
     /// Hands every cell of a frame on, when it is decided.
     pub(crate) fn segment(&mut self, strips: &[Strip], mut each: impl FnMut(Cell)) {
-        for strip in strips {
-            self.assembler.push(strip, |row| {
-                self.segmenter
-                    .push_row(&self.corrector.apply(row), &mut self.found);
-                self.found.drain(..).for_each(&mut each);
-            });
-        }
+        self.walk(strips, |cell, _, _| each(cell));
     }
 
     /// Hands every tile of a frame on, when its cell is decided.
     pub(crate) fn cut(&mut self, strips: &[Strip], mut each: impl FnMut(Tile)) {
+        self.walk(strips, |cell, frame, cutter| {
+            let rows = |channel, row| frame.row(channel, row);
+            each(cutter.cut(Arc::new(cell), rows));
+        });
+    }
+
+    fn walk(&mut self, strips: &[Strip], mut each: impl FnMut(Cell, &FrameBuffer, &mut Cutter)) {
         for strip in strips {
             self.assembler.push(strip, |row| {
                 let frame = row.frame();
                 self.segmenter
                     .push_row(&self.corrector.apply(row), &mut self.found);
                 for cell in self.found.drain(..) {
-                    let rows = |channel, row| frame.row(channel, row);
-                    each(self.cutter.cut(Arc::new(cell), rows));
+                    each(cell, frame, &mut self.cutter);
                 }
             });
         }

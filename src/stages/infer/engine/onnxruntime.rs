@@ -77,11 +77,15 @@ impl OnnxRuntime {
         threads: usize,
     ) -> Result<Self, String> {
         told(|| {
-            if let Some(path) = library {
-                contains(path, "OrtGetApiBase")?;
-            }
             let (path, builder) = match library {
-                Some(path) => (path.clone(), ort::init_from(path).map_err(|error| error.to_string())?),
+                Some(path) => {
+                    let builder = ort::init_from(path);
+                    let why = |error: ort::LoadDynamicError| {
+                        let other = contains(path, "OrtGetApiBase").err();
+                        other.unwrap_or_else(|| error.to_string())
+                    };
+                    (path.clone(), builder.map_err(why)?)
+                }
                 None => NAMES
                     .iter()
                     .find_map(|name| Some((PathBuf::from(name), ort::init_from(name).ok()?)))

@@ -57,6 +57,12 @@ fn sentence(result: Result<Network, String>) -> String {
 }
 
 #[test]
+fn the_version_is_the_one_that_is_pinned() {
+    let manifest = include_str!("../../../../../Cargo.toml");
+    assert!(manifest.contains(&format!("tract-onnx = {{ version = \"={VERSION}\"")));
+}
+
+#[test]
 fn both_forms_run_and_answer_the_same() {
     let network = Network::read(bytes(), SPEC).unwrap();
     let [plain, nhwc] = [Transform::Plain, Transform::Nhwc].map(|transform| {
