@@ -5,7 +5,6 @@ same round. CPU seconds are those of the working process, without loading.
 """
 
 import argparse
-import importlib.util
 import os
 import pathlib
 import shlex
@@ -18,6 +17,7 @@ import report
 import zmq
 from report import EMBEDDED, TORCH
 from sides import Daemon, Peer, Run, Torch
+from wheels import library
 
 # Engines that both sides can use: name, precision, and the package and file of the library.
 ENGINES = {
@@ -25,12 +25,6 @@ ENGINES = {
     ("OpenVINO", "openvino", "f32"): ("openvino", "libs/libopenvino_c.so*"),
     ("OpenVINO", "openvino", "bf16"): ("openvino", "libs/libopenvino_c.so*"),
 }
-
-
-def library(package: str, pattern: str) -> pathlib.Path:
-    """Return the shared library that a wheel brings."""
-    folder = importlib.util.find_spec(package).submodule_search_locations[0]
-    return min(pathlib.Path(folder).glob(pattern))
 
 
 def chooses_engines(program: pathlib.Path) -> bool:

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 import markdown
 import numpy
 import zmq
-from compare import ENGINES, library
+from compare import ENGINES
 from measure import run
 
 HERE = pathlib.Path(__file__).resolve().parent
@@ -30,6 +30,7 @@ ROOT = HERE.parents[1]
 sys.path.insert(0, str(HERE.parent / "peers"))
 from daemon import Ports  # noqa: E402
 from stream import messages_of_run, subscriber  # noqa: E402
+from wheels import library  # noqa: E402
 
 # Dishes with about ten cells in a field of 102 um, and in one of 51 um.
 LATENCY = {
