@@ -99,7 +99,9 @@ impl Monitor {
     /// The stages as a watchdog sees them, in the order of the journey.
     pub(crate) fn stages(&self) -> Vec<Seen> {
         let rows = self.rows.counts();
-        let (tiles, verdicts) = (self.tiles.counts(), self.verdicts.counts());
+        // A label is published before its cell is handed to the sinks, with its maps: until then its memory is held.
+        let held = self.tiles_fill.bytes.load(Ordering::Relaxed);
+        let released = self.tiles_fill.released.load(Ordering::Relaxed);
         let recorded = self.recording.as_ref().map(Watch::progress);
         let (given, written) = recorded.unwrap_or_default();
         let seen = |stage, busy, done| Seen { stage, busy, done };
@@ -111,8 +113,8 @@ impl Monitor {
             ),
             seen(
                 "the networks, or what takes their results",
-                tiles.inside() > 0 || tiles.left > verdicts.entered,
-                verdicts.entered,
+                held > 0,
+                self.verdicts.counts().entered + released,
             ),
             seen("the recorder", given > written, written),
         ]

@@ -24,6 +24,8 @@ pub(crate) struct Fill {
     pub(crate) waiting: AtomicU64,
     /// Bytes that are held.
     pub(crate) bytes: AtomicU64,
+    /// How often bytes were given back.
+    pub(crate) released: AtomicU64,
 }
 
 /// What happens when the queue is full, or what is in it has waited for too long.
@@ -209,6 +211,7 @@ impl<T> TileQueue<T> {
     pub(crate) fn release(&self, bytes: usize) {
         let mut state = self.lock();
         state.bytes = state.bytes.saturating_sub(bytes);
+        self.fill.released.fetch_add(1, Ordering::Relaxed);
         self.changed(&state);
     }
 

@@ -13,31 +13,43 @@ use senescope_hal::SystemClock;
 
 use crate::support::{Keep, frames, pulled, run_watched};
 
-/// Takes nothing until it is let.
-struct Held(Receiver<()>, Keep);
+/// Takes nothing after the first cells until it is let.
+struct Held {
+    takes: usize,
+    pass: Receiver<()>,
+    keep: Keep,
+}
 
 impl Sink for Held {
     fn cell(&mut self, classified: &Classified) -> Result<(), SinkError> {
-        // Ends when the other side is gone.
-        let _ = self.0.recv();
-        self.1.cell(classified)
+        match self.takes.checked_sub(1) {
+            Some(less) => self.takes = less,
+            // Ends when the other side is gone.
+            None => drop(self.pass.recv()),
+        }
+        self.keep.cell(classified)
     }
 }
 
-#[test]
-fn a_stage_that_stands_still_is_named() {
-    let (let_pass, held) = bounded(0);
+/// Runs with a sink that stands still after `takes` cells; gives how many it got in the end.
+fn held_after(takes: usize) -> usize {
+    let (let_pass, pass) = bounded(0);
     let let_pass = Mutex::new(Some(let_pass));
     let told = Mutex::new(Vec::new());
     let keep = Keep::default();
     let mut settings = Settings::default();
     settings.control.watchdog_s = 1;
+    let held = Held {
+        takes,
+        pass,
+        keep: keep.clone(),
+    };
     let end = run_watched(
         pulled(frames(), &[32]),
         &settings,
         &Outbox::disabled(Arc::new(SystemClock)),
         &Stop::default(),
-        Box::new(Held(held, keep.clone())),
+        Box::new(held),
         // Without it the run would never end.
         &|_, stuck| {
             if let Some(stage) = stuck {
@@ -53,5 +65,13 @@ fn a_stage_that_stands_still_is_named() {
             .all(|stage| stage.contains("what takes their results")),
         "{told:?}"
     );
-    assert!(!keep.0.lock().unwrap().labels.is_empty());
+    keep.0.lock().unwrap().labels.len()
+}
+
+#[test]
+fn a_stage_that_stands_still_is_named() {
+    let cells = held_after(0);
+    assert!(cells > 1);
+    // Also when every label has been published by then.
+    assert_eq!(held_after(cells - 1), cells);
 }
