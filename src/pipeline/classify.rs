@@ -1,4 +1,4 @@
-//! The workers: one member of the ensemble on one tile at a time, a thread each. Labels before maps.
+//! The workers: one member of the ensemble at a time on a tile, or on some, a thread each. Labels before maps.
 //!
 //! A map is made when no tile waits, or when so many are owed that their memory matters; when a live board's tiles
 //! have waited for long, it is not made at all.
@@ -52,7 +52,7 @@ struct Explanation {
 pub(crate) fn work(mut worker: Worker, surroundings: &Surroundings<'_>, fan: &Fan<'_>) {
     let mut owed: VecDeque<Explanation> = VecDeque::with_capacity(OWED);
     loop {
-        if owed.len() == OWED
+        while owed.len() >= OWED
             && let Some(oldest) = owed.pop_front()
         {
             match fan.is_pressed() {
@@ -61,8 +61,9 @@ pub(crate) fn work(mut worker: Worker, surroundings: &Surroundings<'_>, fan: &Fa
             }
         }
         match fan.next(owed.is_empty()) {
-            Task::Member(share, member) => {
-                owed.extend(surroundings.run(&mut worker, &share, member));
+            Task::Member(shares, member) => {
+                let shares: Vec<&Share> = shares.iter().collect();
+                surroundings.run(&mut worker, &shares, member, &mut owed);
             }
             Task::Nothing => owed
                 .pop_front()
@@ -77,46 +78,66 @@ pub(crate) fn work(mut worker: Worker, surroundings: &Surroundings<'_>, fan: &Fa
 }
 
 impl Surroundings<'_> {
-    /// Lets a member answer; with the last of them the label leaves, and what its maps are made from is given.
-    fn run(&self, worker: &mut Worker, share: &Share, member: usize) -> Option<Explanation> {
-        let cell = &share.job.tile.cell;
-        let (frame, cell) = (cell.frame, cell.id);
-        // A defect on one tile costs that tile; a worker that is gone would cost the run.
-        let computed = panic::catch_unwind(AssertUnwindSafe(|| {
-            if fails(self.settings, cell) {
+    /// Lets a member answer about tiles; with the last of a tile's members its label leaves, and what its maps are made
+    /// from is owed.
+    ///
+    /// A defect on one tile costs that tile; a worker that is gone would cost the run.
+    fn run(
+        &self,
+        worker: &mut Worker,
+        shares: &[&Share],
+        member: usize,
+        owed: &mut VecDeque<Explanation>,
+    ) {
+        let infer = AssertUnwindSafe(|| {
+            if shares.iter().any(|share| fails(self.settings, &share.job)) {
                 return Err(EnsembleError::Asked);
             }
-            let tile = share.job.tile.values.view();
-            let infer = || worker.run_member(member, tile);
-            let output = self.spent.on(self.clock, Work::Infer, infer)?;
-            let Some(outputs) = share.keep(member, output) else {
-                return Ok(None);
-            };
+            let tiles = shares.iter().map(|share| share.job.tile.values.view());
+            let tiles: Vec<_> = tiles.collect();
+            let run = || worker.run_member(member, &tiles);
+            self.spent
+                .on_each(self.clock, Work::Infer, tiles.len(), run)
+        });
+        match (panic::catch_unwind(infer), shares) {
+            (Ok(Ok(outputs)), _) => {
+                let answers = shares.iter().zip(outputs);
+                owed.extend(answers.filter_map(|(share, output)| self.keep(share, member, output)));
+            }
+            (Ok(Err(error)), [share]) => {
+                let (frame, cell) = share.name();
+                tracing::error!(frame, cell, %error, "a cell could not be classified");
+            }
+            (Err(_), [share]) => share.tell_defect(),
+            // Which of them it was is seen one by one.
+            _ => shares
+                .iter()
+                .for_each(|share| self.run(worker, &[share], member, owed)),
+        }
+    }
+
+    /// Keeps what a member says of a tile.
+    fn keep(&self, share: &Share, member: usize, output: MemberOutput) -> Option<Explanation> {
+        let kept = AssertUnwindSafe(|| {
+            let outputs = share.keep(member, output)?;
             let combine = || classify(&outputs, self.ensemble, self.clock, &share.job);
             let (classified, class) = self.spent.on(self.clock, Work::Combine, combine);
             let owed = share.answer(|_, bytes| What::Classified {
                 cell: Box::new(classified),
                 bytes,
                 owed: outputs.iter().any(|output| output.cam_weights.is_some()),
-            });
-            Ok(owed.map(|owed| Explanation {
+            })?;
+            Some(Explanation {
                 outputs,
                 class,
                 in_full: share.job.settings.publish.member_maps,
                 owed,
-            }))
-        }));
-        match computed {
-            Ok(Ok(explanation)) => explanation,
-            Ok(Err(error)) => {
-                tracing::error!(frame, cell, %error, "a cell could not be classified");
-                None
-            }
-            Err(_) => {
-                tracing::error!(frame, cell, "a defect: classifying a cell panicked");
-                None
-            }
-        }
+            })
+        });
+        panic::catch_unwind(kept).unwrap_or_else(|_| {
+            share.tell_defect();
+            None
+        })
     }
 
     fn explain(&self, explanation: Explanation) {
@@ -153,9 +174,9 @@ fn maps(
 }
 
 /// Whether the cell of this number is to fail: whatever the order in which cells are classified.
-fn fails(settings: &Settings, cell: u32) -> bool {
+fn fails(settings: &Settings, job: &TileJob) -> bool {
     let every = settings.engine.fail_every;
-    every > 0 && cell.is_multiple_of(every)
+    every > 0 && job.tile.cell.id.is_multiple_of(every)
 }
 
 /// What follows from the outputs of all members for a tile, but for its maps: those are of the class at the index that

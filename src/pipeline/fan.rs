@@ -1,7 +1,8 @@
-//! Shares the members of the ensemble out over the workers: the oldest tile first, one member at a time.
+//! Shares the members of the ensemble out over the workers: the oldest tiles first, one member at a time.
 //!
 //! So all workers help with a single cell, and its label leaves earlier than if one worker computed every
-//! member. Which worker computes what changes no bit of the answer.
+//! member. Which worker computes what changes no bit of the answer. Tiles that wait already are computed together when
+//! the inference library is faster then; none is waited for.
 
 use std::sync::{
     Arc, Mutex, PoisonError, TryLockError,
@@ -16,22 +17,28 @@ use super::{
     emit::{Step, What},
     queue::{Job, Taken, TileQueue},
 };
-use crate::{domain::Heatmap, stages::infer::MemberOutput, telemetry::Discard};
+use crate::{
+    domain::Heatmap,
+    stages::infer::{Ensemble, MemberOutput},
+    telemetry::Discard,
+};
 
 /// Hands out the tiles of a queue.
 pub(crate) struct Fan<'a> {
     queue: &'a TileQueue<TileJob>,
     members: usize,
+    /// Most tiles that are computed together.
+    batch: usize,
     steps: Sender<Step>,
     clock: &'a dyn Clock,
-    /// The tile whose members are being handed out, and the next of them.
-    open: Mutex<Option<(Arc<Share>, usize)>>,
+    /// The tiles whose members are being handed out, and the next of them.
+    open: Mutex<Option<(Arc<[Share]>, usize)>>,
 }
 
 /// What a worker does next.
 pub(crate) enum Task {
-    /// A member of the ensemble on a tile.
-    Member(Arc<Share>, usize),
+    /// A member of the ensemble on one tile or some.
+    Member(Arc<[Share]>, usize),
     /// Nothing waits.
     Nothing,
     /// Nothing will come.
@@ -39,16 +46,17 @@ pub(crate) enum Task {
 }
 
 impl<'a> Fan<'a> {
-    /// A fan for an ensemble of `members`.
+    /// A fan for an ensemble.
     pub(crate) fn new(
         queue: &'a TileQueue<TileJob>,
-        members: usize,
+        ensemble: &Ensemble,
         steps: Sender<Step>,
         clock: &'a dyn Clock,
     ) -> Self {
         Self {
             queue,
-            members,
+            members: ensemble.members().len(),
+            batch: ensemble.batch(),
             steps,
             clock,
             open: Mutex::new(None),
@@ -67,24 +75,41 @@ impl<'a> Fan<'a> {
                 self.open.lock().unwrap_or_else(PoisonError::into_inner)
             }
         };
-        let (share, member) = loop {
-            if let Some(next) = open.take() {
-                break next;
-            }
-            match self.queue.take(self.clock, patient) {
-                Taken::Job(job) => {
-                    let share = Share::new(job, self.members, self.steps.clone());
-                    break (Arc::new(share), 0);
-                }
-                Taken::Late(late) => self.discard(late),
-                Taken::Nothing => return Task::Nothing,
-                Taken::Closed => return Task::Closed,
-            }
+        let (shares, member) = match open.take() {
+            Some(next) => next,
+            None => match self.take(patient) {
+                Ok(shares) => (shares, 0),
+                Err(none) => return none,
+            },
         };
         if member + 1 < self.members {
-            *open = Some((Arc::clone(&share), member + 1));
+            *open = Some((Arc::clone(&shares), member + 1));
         }
-        Task::Member(share, member)
+        Task::Member(shares, member)
+    }
+
+    /// The oldest tiles.
+    fn take(&self, patient: bool) -> Result<Arc<[Share]>, Task> {
+        let mut shares = Vec::with_capacity(self.batch);
+        while shares.len() < self.batch {
+            let none = match self.queue.take(self.clock, patient && shares.is_empty()) {
+                Taken::Job(job) => {
+                    shares.push(Share::new(job, self.members, self.steps.clone()));
+                    continue;
+                }
+                Taken::Late(late) => {
+                    self.discard(late);
+                    continue;
+                }
+                Taken::Nothing => Task::Nothing,
+                Taken::Closed => Task::Closed,
+            };
+            if shares.is_empty() {
+                return Err(none);
+            }
+            break;
+        }
+        Ok(shares.into())
     }
 
     /// Whether labels are about to be late.
@@ -123,6 +148,18 @@ impl Share {
             missing: AtomicUsize::new(members),
             answer: Mutex::new(Some(steps)),
         }
+    }
+
+    /// The frame and the cell.
+    pub(crate) fn name(&self) -> (u64, u32) {
+        let cell = &self.job.tile.cell;
+        (cell.frame, cell.id)
+    }
+
+    /// Writes that a worker panicked on it.
+    pub(crate) fn tell_defect(&self) {
+        let (frame, cell) = self.name();
+        tracing::error!(frame, cell, "a defect: classifying a cell panicked");
     }
 
     /// Keeps what a member says; all members' outputs in their order with the last of them.

@@ -19,7 +19,7 @@ pub(crate) enum Work {
     Segment,
     /// Cells to tiles.
     Tile,
-    /// The networks on a tile; what is counted is members.
+    /// The networks on tiles; what is counted is members and tiles.
     Infer,
     /// Outputs of the networks to a verdict.
     Combine,
@@ -80,8 +80,20 @@ pub(crate) struct Spent([Counters; Work::ALL.len()]);
 impl Spent {
     /// Does something and adds what it cost to `work`.
     pub(crate) fn on<T>(&self, clock: &dyn Clock, work: Work, what: impl FnOnce() -> T) -> T {
+        self.on_each(clock, work, 1, what)
+    }
+
+    /// The same for something that is done `count` times at once.
+    pub(crate) fn on_each<T>(
+        &self,
+        clock: &dyn Clock,
+        work: Work,
+        count: usize,
+        what: impl FnOnce() -> T,
+    ) -> T {
         let (result, cost) = measured(clock, what);
-        self.add(work, cost);
+        let count = count as u64;
+        self.add(work, Cost { count, ..cost });
         result
     }
 

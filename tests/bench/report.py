@@ -67,7 +67,9 @@ def goals(page: markdown.Page, runs: dict[str, list[Run]]) -> None:
     page.text(
         "CPU time a cell of the daemon in units of the other side's, of the same round. To their "
         "advantage, the other sides leave out the comparison with the training set, the faults of a "
-        "cell's image, and finding cells while they are being scanned."
+        "cell's image, and finding cells while they are being scanned. The ensemble's files are for one tile "
+        "at a time, and so the pipelines use them; the daemon lets ONNX Runtime compute up to four tiles "
+        "together that wait already."
     )
     rows = []
     for goal in GOALS:

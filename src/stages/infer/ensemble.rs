@@ -6,8 +6,8 @@ use ndarray::{ArrayView3, ArrayView4};
 use senescope_hal::Clock;
 
 use super::{
-    DenseHead, Engine, EngineOptions, EnsembleError, MANIFEST_LIMIT, Manifest, MemberEntry,
-    MemberOutput, Plan, Timing, Transform, Trial,
+    DenseHead, Engine, EngineError, EngineOptions, EnsembleError, MANIFEST_LIMIT, Manifest,
+    MemberEntry, MemberOutput, Plan, Timing, Transform, Trial,
     engine::tract::graft::graft,
     file::{read_bounded, read_verified},
     golden::Golden,
@@ -62,10 +62,8 @@ impl Member {
     /// # Errors
     /// When the inference library cannot make one.
     pub fn plan(&self) -> Result<Box<dyn Plan>, EnsembleError> {
-        self.engine.plan().map_err(|source| EnsembleError::Run {
-            member: self.entry.name.clone(),
-            source,
-        })
+        let plan = self.engine.plan();
+        plan.map_err(|source| failed(&self.entry.name, source))
     }
 
     /// The bytes of its ONNX file in `folder` with another head on its backbone.
@@ -155,6 +153,12 @@ impl Ensemble {
         &self.members
     }
 
+    /// So many tiles every network computes in less time together than one by one; 1 when that makes no difference.
+    pub fn batch(&self) -> usize {
+        let batches = self.members.iter().map(|member| member.engine.batch());
+        batches.min().unwrap_or(1).max(1)
+    }
+
     /// A state of every network for one thread.
     ///
     /// # Errors
@@ -218,26 +222,31 @@ impl Worker {
     /// # Errors
     /// When a member fails; the worker can be used for the next tile.
     pub fn run(&mut self, tile: ArrayView3<'_, f32>) -> Result<Vec<MemberOutput>, EnsembleError> {
-        (0..self.plans.len())
-            .map(|member| self.run_member(member, tile))
-            .collect()
+        let plans = self.plans.iter_mut();
+        let outputs =
+            plans.map(|(name, plan)| plan.run(tile).map_err(|source| failed(name, source)));
+        outputs.collect()
     }
 
-    /// What the member at an index of the manifest says of a tile of channels × rows × columns.
+    /// What the member at an index of the manifest says of tiles of channels × rows × columns, in their order.
     ///
     /// # Errors
     /// When there is no such member or it fails; the worker can be used for the next tile.
     pub fn run_member(
         &mut self,
         member: usize,
-        tile: ArrayView3<'_, f32>,
-    ) -> Result<MemberOutput, EnsembleError> {
+        tiles: &[ArrayView3<'_, f32>],
+    ) -> Result<Vec<MemberOutput>, EnsembleError> {
         let Some((name, plan)) = self.plans.get_mut(member) else {
             return Err(EnsembleError::NoMember { member });
         };
-        plan.run(tile).map_err(|source| EnsembleError::Run {
-            member: name.clone(),
-            source,
-        })
+        plan.run_all(tiles).map_err(|source| failed(name, source))
+    }
+}
+
+fn failed(member: &str, source: EngineError) -> EnsembleError {
+    EnsembleError::Run {
+        member: member.to_owned(),
+        source,
     }
 }

@@ -4,8 +4,8 @@
 //! gives each thread its own state of every network. What is said of a cell from the members' outputs is
 //! the business of [`combine`](super::combine) and [`explain`](super::explain).
 //!
-//! Not done here: threads, queues, batches (one tile at a time is as fast and makes a result independent
-//! of its neighbours), training (but [`Member::with_head`] puts a trained head onto a member's file).
+//! Not done here: threads, queues, which tiles are computed together (that is the pipeline's, see [`Ensemble::batch`]),
+//! training (but [`Member::with_head`] puts a trained head onto a member's file).
 
 mod check;
 mod engine;

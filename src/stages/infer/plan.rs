@@ -1,8 +1,8 @@
 //! What an inference library must do for us, and in which form of the graph.
 //!
 //! An [`Engine`] is one loaded network, shared by all threads; a [`Plan`] is its state in one thread. A
-//! plan runs one tile at a time, single-threaded, at a fixed shape: the result cannot depend on what
-//! else is in flight.
+//! plan runs single-threaded. The embedded library's runs one tile at a time, at a fixed shape: its results cannot
+//! depend on what else is in flight. Of others they may, within the tolerance of the golden vectors.
 
 use std::fmt;
 
@@ -34,6 +34,11 @@ pub trait Engine: Send + Sync {
 
     /// Features, rows and columns of the last map; `None` when the network does not give it.
     fn features(&self) -> Option<[usize; 3]>;
+
+    /// So many tiles it computes in less time together than one by one; 1 when that makes no difference.
+    fn batch(&self) -> usize {
+        1
+    }
 }
 
 /// A network's state in one thread.
@@ -44,6 +49,14 @@ pub trait Plan: Send {
     /// When the tile has another shape or a value that is not finite, or the library fails. The plan can
     /// be used again.
     fn run(&mut self, tile: ArrayView3<'_, f32>) -> Result<MemberOutput, EngineError>;
+
+    /// Classifies several tiles, in their order.
+    ///
+    /// # Errors
+    /// When [`run`](Self::run) would give one for any of them.
+    fn run_all(&mut self, tiles: &[ArrayView3<'_, f32>]) -> Result<Vec<MemberOutput>, EngineError> {
+        tiles.iter().map(|tile| self.run(*tile)).collect()
+    }
 }
 
 /// The form in which the library computes a network. The forms differ in speed and may differ in the last

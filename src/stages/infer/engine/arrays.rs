@@ -31,6 +31,24 @@ pub(super) fn input(
     Ok(values)
 }
 
+/// The same of several tiles, one after the other.
+///
+/// # Errors
+/// As [`input`].
+pub(super) fn inputs<'a>(
+    tiles: &'a [ArrayView3<'_, f32>],
+    spec: NetworkSpec,
+) -> Result<Cow<'a, [f32]>, EngineError> {
+    if let [tile] = tiles {
+        return input(*tile, spec);
+    }
+    let mut values = Vec::with_capacity(tiles.len() * spec.tile().iter().product::<usize>());
+    for tile in tiles {
+        values.extend_from_slice(&input(*tile, spec)?);
+    }
+    Ok(Cow::Owned(values))
+}
+
 /// What a network said: logits; with `shape`, that of the features, also these and the weights of Grad-CAM.
 ///
 /// # Errors
@@ -58,6 +76,30 @@ pub(super) fn output(
         features: Some(Array3::from_shape_vec(shape, features.to_vec()).map_err(wrong)?),
         cam_weights: Some(Array2::from_shape_vec((2, shape[0]), weights.to_vec()).map_err(wrong)?),
     })
+}
+
+/// The same for each of so many tiles, one after the other in the arrays.
+///
+/// # Errors
+/// As [`output`].
+pub(super) fn outputs(
+    tiles: usize,
+    logits: &[f32],
+    explained: Option<([usize; 3], &[f32], &[f32])>,
+) -> Result<Vec<MemberOutput>, EngineError> {
+    let part = |values: &'_ [f32], tile: usize| {
+        let each = values.len() / tiles.max(1);
+        tile * each..(tile + 1) * each
+    };
+    (0..tiles)
+        .map(|tile| {
+            let explained = explained.map(|(shape, features, weights)| {
+                let features = &features[part(features, tile)];
+                (shape, features, &weights[part(weights, tile)])
+            });
+            output(&logits[part(logits, tile)], explained)
+        })
+        .collect()
 }
 
 fn finite(what: &'static str, values: &[f32]) -> Result<(), EngineError> {

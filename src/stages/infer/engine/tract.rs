@@ -17,6 +17,7 @@ use crate::{
 };
 use screen::{bound, check_input, screen, select_outputs};
 
+pub(super) mod batch;
 pub(in crate::stages::infer) mod choose;
 pub(crate) mod graft;
 mod screen;
