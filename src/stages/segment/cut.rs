@@ -126,8 +126,13 @@ impl Desk {
             growing: patch.row_of(settled),
         };
         let overdue = patch.row_of(frame.labelled.saturating_sub(scale.tallest));
-        self.parting
-            .part(&patch.inside, &patch.outside, necks, window);
+        self.parting.measure(&patch.inside, &patch.outside);
+        // The first row of a patch is empty.
+        let waits = open && overdue <= 1;
+        if waits && self.parting.goes_on(&patch.inside, necks, window.growing) {
+            return;
+        }
+        self.parting.part(&patch.inside, necks, window);
         let pixel_um2 = pixel_um2 / (scale.bin * scale.bin) as f64;
         component.clear();
         for (label, bounds) in (1..).zip(self.parting.bounds()) {

@@ -21,6 +21,13 @@ pub(super) struct Necks {
     pub(super) least_pixels: usize,
 }
 
+impl Necks {
+    /// Whether a neck of this level parts a cell with this peak from a larger one.
+    fn part(&self, peak: f32, neck: f32) -> bool {
+        (neck <= self.fraction * peak) & (peak - neck >= self.depth)
+    }
+}
+
 /// Which rows are too old and which too new for a part to be judged like the others.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Window {
@@ -89,11 +96,16 @@ impl Basins {
 #[derive(Debug, Default)]
 pub(super) struct Parting {
     distances: Distances,
+    /// Squared distance and place of each pixel of the component, in raster order.
+    pixels: Vec<(u32, u32)>,
     /// How many pixels have each squared distance; then where they go in the order.
     places: Vec<u32>,
-    /// Distances and pixels from the highest to the lowest; of equals, the first in raster order first.
-    order: Vec<(f32, u32)>,
+    /// Pixels from the highest to the lowest; of equals, the first in raster order first.
+    order: Vec<u32>,
+    /// The distance of each pixel of the component; 0 for others.
     levels: Vec<f32>,
+    /// The lowest on the best way down from each pixel of a row; and that of the row above it.
+    lowest: [Vec<f32>; 2],
     basin_of: Vec<u32>,
     basins: Basins,
     borders: Borders,
@@ -115,92 +127,145 @@ impl Parting {
         &self.bounds
     }
 
-    /// Parts the component that is `inside`, by the distance of its pixels to the nearest one where `outside` holds.
+    /// Measures how far each pixel `inside` the component to be parted is from the nearest one where `outside` holds.
     ///
     /// No pixel at the rim of the plane is inside. What is neither inside nor outside lies beyond the frame: nobody
     /// knows what is there, so it is no edge of the cell.
-    pub(super) fn part(
-        &mut self,
-        inside: &Plane<bool>,
-        outside: &Plane<bool>,
-        necks: Necks,
-        window: Window,
-    ) {
-        self.put_in_order(inside, outside);
-        self.flood(inside.width(), inside.values().len(), necks);
-        self.count(inside);
+    pub(super) fn measure(&mut self, inside: &Plane<bool>, outside: &Plane<bool>) {
+        let (width, height) = (inside.width(), inside.height());
+        // A component without edges lies as far from them as it is long.
+        let farthest = (width + height) as f32;
+        let squares = self
+            .distances
+            .squares(outside.values(), width, width + height);
+        let component = squares.iter().zip(inside.values());
+        self.levels.clear();
+        self.levels
+            .extend(component.clone().map(|(square, inside)| {
+                let level = square.sqrt();
+                let level = if level < farthest { level } else { farthest };
+                if *inside { level } else { 0.0 }
+            }));
+        self.pixels.clear();
+        let component = (0..).zip(component);
+        let component = component.filter(|(_, (_, inside))| **inside);
+        // Saturates.
+        let component = component.map(|(pixel, (square, _))| (*square as u32, pixel));
+        self.pixels.extend(component);
+    }
+
+    /// Whether no part of what was measured can end above the row `growing`, seen in less time than it takes to part
+    /// it; not always seen.
+    ///
+    /// From the peak of a part that ends there, every way down to that row leads over a neck. Only those ways are
+    /// tried that never lead up, and aside by a pixel a row.
+    pub(super) fn goes_on(&mut self, inside: &Plane<bool>, necks: Necks, growing: usize) -> bool {
+        let width = inside.width();
+        let rows = self.levels.chunks_exact(width);
+        let Some(last) = rows.clone().nth(growing) else {
+            return false;
+        };
+        let [lowest, next] = &mut self.lowest;
+        lowest.clear();
+        lowest.extend_from_slice(last);
+        next.clear();
+        next.resize(width, 0.0);
+        let lower = |a: f32, b: f32| if a < b { a } else { b };
+        let higher = |a: f32, b: f32| if a > b { a } else { b };
+        let triples = rows.clone().zip(rows.clone().skip(1)).zip(rows.skip(2));
+        for ((above, row), below) in triples.take(growing - 1).rev() {
+            let mut parted = false;
+            let across = row.windows(3).zip(lowest.windows(3));
+            let along = above[1..].iter().zip(&below[1..]);
+            for ((next, (row, lowest)), (above, below)) in
+                next[1..].iter_mut().zip(across).zip(along)
+            {
+                let [left, level, right] = [row[0], row[1], row[2]];
+                let aside = lower(*below, higher(lowest[0], lowest[2]));
+                *next = lower(level, higher(lowest[1], aside));
+                let peak = level > 0.0;
+                let peak = peak & (level >= left) & (level >= right);
+                let peak = peak & (level >= *above) & (level >= *below);
+                parted |= peak & necks.part(level, *next);
+            }
+            if parted {
+                return false;
+            }
+            std::mem::swap(lowest, next);
+        }
+        true
+    }
+
+    /// Parts the component that was [measured](Self::measure).
+    pub(super) fn part(&mut self, inside: &Plane<bool>, necks: Necks, window: Window) {
+        self.put_in_order();
+        self.flood(inside.width(), necks);
         let basins = &self.basins;
         let roots = (0..).zip(&basins.parent).filter(|(a, b)| a == *b).count();
-        if roots > 1 {
-            self.find_borders(inside.width());
-            self.join_fragments(necks.least_pixels, window);
+        if roots == 1 {
+            self.name_whole(inside);
+            return;
         }
+        self.count(inside);
+        self.find_borders(inside.width());
+        self.join_fragments(necks.least_pixels, window);
         self.name(inside);
     }
 
-    fn put_in_order(&mut self, inside: &Plane<bool>, outside: &Plane<bool>) {
-        let (width, height) = (inside.width(), inside.height());
-        let squares = self.distances.squares(outside.values(), width);
-        // A component without edges lies as far from them as it is long.
-        let farthest = (width + height) as f64;
-        let level = |square: u32| f64::from(square).sqrt().min(farthest) as f32;
-        let component = squares.iter().zip(inside.values());
-        let component = (0..)
-            .zip(component)
-            .filter_map(|(pixel, (square, inside))| inside.then_some((*square, pixel)));
-        let (order, places) = (&mut self.order, &mut self.places);
+    /// Puts the pixels of the component in the order of their distances.
+    fn put_in_order(&mut self) {
+        let (pixels, order, places) = (&self.pixels, &mut self.order, &mut self.places);
         order.clear();
-        let (mut pixels, mut most) = (0, 0);
-        for (square, _) in component.clone() {
-            pixels += 1;
-            most = square.max(most);
-        }
-        if most >= TOLD_APART || most as usize > 64 + 4 * pixels {
+        let most = pixels.iter().map(|(square, _)| *square).max();
+        let most = most.unwrap_or_default();
+        if most >= TOLD_APART || most as usize > 64 + 4 * pixels.len() {
             // Not what cells look like.
-            order.extend(component.map(|(square, pixel)| (level(square), pixel)));
-            order.sort_unstable_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
+            let mut sorted: Vec<_> = pixels.clone();
+            sorted.sort_unstable_by(|a, b| b.0.cmp(&a.0).then(a.1.cmp(&b.1)));
+            order.extend(sorted.iter().map(|(_, pixel)| *pixel));
             return;
         }
         places.clear();
         places.resize(most as usize + 1, 0);
-        for (square, _) in component.clone() {
-            places[square as usize] += 1;
+        for (square, _) in pixels {
+            places[*square as usize] += 1;
         }
         let mut begin = 0;
         for place in places.iter_mut().rev() {
             (begin, *place) = (begin + *place, begin);
         }
-        order.resize(pixels, (0.0, 0));
-        // The roots are taken later, once for all of one distance.
-        for (square, pixel) in component {
-            let place = &mut places[square as usize];
-            order[*place as usize].1 = pixel;
+        order.resize(pixels.len(), 0);
+        for (square, pixel) in pixels {
+            let place = &mut places[*square as usize];
+            order[*place as usize] = *pixel;
             *place += 1;
-        }
-        let mut begin = 0;
-        for (square, end) in (0..=most).rev().zip(places.iter().rev().copied()) {
-            if begin < end {
-                let level = level(square);
-                let range = begin as usize..end as usize;
-                order[range].iter_mut().for_each(|pixel| pixel.0 = level);
-            }
-            begin = end;
         }
     }
 
     /// Lets basins grow from the highest pixels downwards.
-    fn flood(&mut self, width: usize, pixels: usize, necks: Necks) {
-        let (basins, basin_of, levels) = (&mut self.basins, &mut self.basin_of, &mut self.levels);
+    fn flood(&mut self, width: usize, necks: Necks) {
+        let (basins, basin_of, levels) = (&mut self.basins, &mut self.basin_of, &self.levels);
         basins.clear();
         basin_of.clear();
-        basin_of.resize(pixels, NONE);
-        levels.resize(pixels, 0.0);
-        for (level, pixel) in &self.order {
-            let (level, pixel) = (*level, *pixel as usize);
+        basin_of.resize(levels.len(), NONE);
+        for pixel in &self.order {
+            let pixel = *pixel as usize;
+            let level = levels[pixel];
+            let around = [pixel - width, pixel - 1, pixel + 1, pixel + width];
+            // What is no basin is greater than all.
+            let near = around.map(|near| basin_of[near]);
+            let first = near[0].min(near[1]).min(near[2].min(near[3]));
+            if near.iter().all(|near| *near == first || *near == NONE) {
+                basin_of[pixel] = match first {
+                    NONE => basins.add(level),
+                    basin => basins.root(basin),
+                };
+                continue;
+            }
             let mut owner = NONE;
             // The pixel goes uphill.
             let mut highest = 0.0;
-            for near in [pixel - width, pixel - 1, pixel + 1, pixel + width] {
+            for near in around {
                 if basin_of[near] == NONE {
                     continue;
                 }
@@ -208,7 +273,7 @@ impl Parting {
                 let other = basins.root(basin_of[near]);
                 if owner != NONE && owner != other {
                     let smaller = basins.peak[owner as usize].min(basins.peak[other as usize]);
-                    if level > necks.fraction * smaller || smaller - level < necks.depth {
+                    if !necks.part(smaller, level) {
                         owner = basins.join(owner, other);
                         highest = height.max(highest);
                         continue;
@@ -219,11 +284,7 @@ impl Parting {
                     highest = height;
                 }
             }
-            if owner == NONE {
-                owner = basins.add(level);
-            }
             basin_of[pixel] = owner;
-            levels[pixel] = level;
         }
     }
 
@@ -291,6 +352,27 @@ impl Parting {
         }
     }
 
+    /// Names a component that is one part.
+    fn name_whole(&mut self, inside: &Plane<bool>) {
+        self.labels.reshape(inside.width(), inside.height());
+        self.bounds.clear();
+        let mut whole: Option<[usize; 4]> = None;
+        for row in 0..inside.height() {
+            let here = inside.row(row);
+            let Some(left) = here.iter().position(|inside| *inside) else {
+                continue;
+            };
+            let right = here.iter().rposition(|inside| *inside).unwrap_or(left) + 1;
+            let labels = self.labels.row_mut(row).iter_mut();
+            for (label, inside) in labels.zip(here) {
+                *label = u32::from(*inside);
+            }
+            let [least, top, most, _] = whole.unwrap_or([left, row, right, 0]);
+            whole = Some([left.min(least), top, right.max(most), row + 1]);
+        }
+        self.bounds.extend(whole);
+    }
+
     fn name(&mut self, inside: &Plane<bool>) {
         let (width, height) = (inside.width(), inside.height());
         self.names.clear();
@@ -322,6 +404,8 @@ impl Parting {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     /// All is known.
@@ -340,7 +424,8 @@ mod tests {
 
     fn part(image: &Image, necks: Necks, window: Window) -> Parting {
         let mut parting = Parting::default();
-        parting.part(&image[0], &image[1], necks, window);
+        parting.measure(&image[0], &image[1]);
+        parting.part(&image[0], necks, window);
         parting
     }
 
@@ -426,6 +511,67 @@ mod tests {
         }
     }
 
+    /// What is seen down to the row `known` of discs, as far as it goes on there: whether all of it may, and the row
+    /// below each of its parts.
+    fn seen_to(discs: &[(f32, f32, f32)], known: usize, growing: usize) -> (bool, Vec<usize>) {
+        let (width, height) = (60, 70);
+        let is_in = |row: usize, column: usize| {
+            let from =
+                |(x, y, r): &(f32, f32, f32)| (column as f32 - x).hypot(row as f32 - y) <= *r;
+            (1..known).contains(&row) && (1..width - 1).contains(&column) && discs.iter().any(from)
+        };
+        let [mut inside, mut outside] = [(); 2].map(|()| Plane::new(width, height));
+        (0..known).for_each(|row| outside.row_mut(row).fill(true));
+        let mut reached: Vec<_> = (1..width - 1)
+            .find(|column| is_in(known - 1, *column))
+            .map(|column| (known - 1, column))
+            .into_iter()
+            .collect();
+        while let Some((row, column)) = reached.pop() {
+            if is_in(row, column) && !inside.row(row)[column] {
+                inside.row_mut(row)[column] = true;
+                outside.row_mut(row)[column] = false;
+                let (above, left) = (row - 1, column - 1);
+                reached.extend([
+                    (above, column),
+                    (row + 1, column),
+                    (row, left),
+                    (row, column + 1),
+                ]);
+            }
+        }
+        let mut parting = Parting::default();
+        parting.measure(&inside, &outside);
+        let goes_on = parting.goes_on(&inside, NECKS, growing);
+        let window = Window { late: 0, growing };
+        parting.part(&inside, NECKS, window);
+        let ends = parting.bounds().iter().map(|[_, _, _, bottom]| *bottom);
+        (goes_on, ends.collect())
+    }
+
+    #[test]
+    fn a_disc_that_is_half_seen_goes_on_and_one_that_has_ended_does_not() {
+        assert_eq!(seen_to(&[(30.0, 40.0, 20.0)], 50, 38), (true, vec![50]));
+        let two = [(30.0, 15.0, 12.0), (30.0, 37.0, 12.0)];
+        let (goes_on, ends) = seen_to(&two, 45, 30);
+        assert!(!goes_on && ends.len() == 2 && ends[0] <= 30, "{ends:?}");
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_ends_where_all_goes_on(
+            discs in proptest::collection::vec((10.0_f32..50.0, 5.0_f32..60.0, 3.0_f32..18.0), 1..8),
+            known in 20_usize..68,
+            ahead in 1_usize..20,
+        ) {
+            let growing = known - ahead;
+            let (goes_on, ends) = seen_to(&discs, known, growing);
+            if goes_on {
+                prop_assert!(ends.iter().all(|end| *end > growing), "{:?}", ends);
+            }
+        }
+    }
+
     #[test]
     fn a_component_without_edges_is_one() {
         let mut inside = Plane::new(7, 6);
@@ -443,11 +589,9 @@ mod tests {
         outside.row_mut(2)[0] = true;
         let parts = part(&[inside, outside], NECKS, WHOLE);
         assert_eq!(parts.bounds(), [[1, 1, 299, 4]]);
-        assert!(
-            parts
-                .order
-                .is_sorted_by(|a, b| (b.0, a.1) < (a.0, b.1) || b.0 < a.0)
-        );
-        assert_eq!(parts.order[0].0, 298.0_f32.hypot(1.0));
+        let level = |pixel: u32| parts.levels[pixel as usize];
+        let ordered = |a: &u32, b: &u32| level(*a) > level(*b) || level(*a) == level(*b) && a < b;
+        assert!(parts.order.is_sorted_by(ordered));
+        assert_eq!(level(parts.order[0]), 298.0_f32.hypot(1.0));
     }
 }

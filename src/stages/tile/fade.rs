@@ -12,6 +12,8 @@ const KEPT: usize = 1 << 16;
 pub(super) struct Fade {
     margin: f64,
     taper: f64,
+    /// Beyond it nothing is the cell's.
+    reach: usize,
     /// By squared distance.
     shares: Vec<f64>,
     mask: Vec<bool>,
@@ -21,12 +23,14 @@ pub(super) struct Fade {
 
 impl Fade {
     pub(super) fn new(margin: f64, taper: f64) -> Self {
-        let reach = (margin + taper + 1.0).powi(2).min(KEPT as f64) as u32;
+        let reach = margin + taper + 1.0;
+        let kept = reach.powi(2).min(KEPT as f64) as u32;
         Self {
             margin,
             taper,
-            shares: (0..reach)
-                .map(|square| share(square, margin, taper))
+            reach: reach as usize,
+            shares: (0..kept)
+                .map(|square| share(f64::from(square), margin, taper))
                 .collect(),
             mask: Vec::new(),
             distances: Distances::default(),
@@ -54,19 +58,19 @@ impl Fade {
                 }
             }
         }
-        let squares = self.distances.squares(&self.mask, width).iter();
+        let squares = self.distances.squares(&self.mask, width, self.reach).iter();
         let (shares, margin, taper) = (&self.shares, self.margin, self.taper);
         self.values.clear();
         self.values.extend(squares.map(|square| {
             let kept = shares.get(*square as usize).copied();
-            kept.unwrap_or_else(|| share(*square, margin, taper))
+            kept.unwrap_or_else(|| share(f64::from(*square), margin, taper))
         }));
         &self.values
     }
 }
 
-fn share(square: u32, margin: f64, taper: f64) -> f64 {
-    let beyond = f64::from(square).sqrt() - margin;
+fn share(square: f64, margin: f64, taper: f64) -> f64 {
+    let beyond = square.sqrt() - margin;
     if beyond <= 0.0 {
         1.0
     } else if beyond < taper {
