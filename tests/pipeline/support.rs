@@ -40,11 +40,11 @@ pub(crate) fn ensemble() -> &'static Ensemble {
 /// SRS, TPEF and TRANS of a few simulated frames.
 pub(crate) fn frames() -> &'static [[Vec<u16>; 3]] {
     static FRAMES: OnceLock<Vec<[Vec<u16>; 3]>> = OnceLock::new();
-    FRAMES.get_or_init(|| faulty(None))
+    FRAMES.get_or_init(|| faulty(2, None))
 }
 
-/// The same frames by a microscope with a fault.
-pub(crate) fn faulty(fault: Option<FaultKind>) -> Vec<[Vec<u16>; 3]> {
+/// So many frames, the same at first, by a microscope with a fault.
+pub(crate) fn faulty(frames: u64, fault: Option<FaultKind>) -> Vec<[Vec<u16>; 3]> {
     let dish = Dish::from_seed(7);
     let faults: Vec<_> = fault
         .map(|kind| Fault {
@@ -55,7 +55,7 @@ pub(crate) fn faulty(fault: Option<FaultKind>) -> Vec<[Vec<u16>; 3]> {
         })
         .into_iter()
         .collect();
-    (0..2)
+    (0..frames)
         .map(|frame| {
             let request = RenderRequest {
                 width: SIZE,

@@ -45,6 +45,8 @@ use plane::Plane;
 
 /// Most pixels of a frame.
 const MAX_PIXELS: u64 = 1 << 26;
+/// A background is fitted anew when one in so many of its rows of blocks is another.
+const STEADY: usize = 8;
 /// Lists of backgrounds that are kept for the cells to come.
 const KEPT: usize = 64;
 
@@ -306,13 +308,23 @@ impl Segmenter {
     fn fit_backgrounds(&mut self, block_row: usize) {
         let first = block_row.saturating_sub(self.scale.behind);
         let last = (block_row + self.scale.ahead + 1).min(self.backgrounds.len());
+        let (before, here) = self.backgrounds.split_at_mut(block_row);
+        // And none is used for rows that it was not fitted to.
+        let often = ((last - first) / STEADY).clamp(1, self.scale.ahead + 1);
         for (index, channel) in self.channels.iter().enumerate() {
+            if !block_row.is_multiple_of(often)
+                && let Some(before) = before.last()
+                && before[index].is_some()
+            {
+                here[0][index] = before[index];
+                continue;
+            }
             self.samples.clear();
             for row in first..last {
                 let blocks = channel.blocks.row(row);
                 self.samples.add_row(&self.grid, row, blocks);
             }
-            self.backgrounds[block_row][index] = match channel.show {
+            here[0][index] = match channel.show {
                 Show::Bright => Background::fit(&mut self.samples),
                 Show::Both => Background::through_middle(&mut self.samples),
             };
