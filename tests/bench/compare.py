@@ -98,7 +98,7 @@ def main() -> None:
     """Measure everything and print it as a page."""
     parser = argparse.ArgumentParser(prog="compare", description=main.__doc__)
     parser.add_argument("senescope", type=pathlib.Path)
-    parser.add_argument("--frames", type=int, default=8)
+    parser.add_argument("--frames", type=int, default=24)
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--torch", type=pathlib.Path, help="Python of models/recipe/setup.sh")

@@ -1,3 +1,4 @@
+#!/usr/bin/env python3
 """Prints what the driver of boards makes of a pseudo-terminal, beside a plain copy of its bytes.
 
 Usage: link.py SENESCOPE.
