@@ -18,9 +18,10 @@ package:
     cargo build --release --locked
     deploy/debian/build target/release/senescope target/debian
 
-# Figures: latency, conservation under load, speed of the networks.
+# Figures: labels of a live scan with each inference library, threads, memory.
 bench *args:
-    tests/bench/run {{args}}
+    cargo build --release --locked
+    tests/bench/live {{args}} target/release/senescope
 
 # The daemon beside Python pipelines on the same recording.
 compare *args:

@@ -52,7 +52,7 @@ struct Explanation {
 pub(crate) fn work(mut worker: Worker, surroundings: &Surroundings<'_>, fan: &Fan<'_>) {
     let mut owed: VecDeque<Explanation> = VecDeque::with_capacity(OWED);
     loop {
-        while owed.len() >= OWED
+        while owed.len() + fan.batch() > OWED
             && let Some(oldest) = owed.pop_front()
         {
             match fan.is_pressed() {
@@ -110,9 +110,14 @@ impl Surroundings<'_> {
             }
             (Err(_), [share]) => share.tell_defect(),
             // Which of them it was is seen one by one.
-            _ => shares
-                .iter()
-                .for_each(|share| self.run(worker, &[share], member, owed)),
+            (answer, _) => {
+                if let Ok(Err(error)) = answer {
+                    tracing::debug!(%error, "tiles are tried again one by one");
+                }
+                for share in shares {
+                    self.run(worker, &[share], member, owed);
+                }
+            }
         }
     }
 

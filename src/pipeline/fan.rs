@@ -2,7 +2,8 @@
 //!
 //! So all workers help with a single cell, and its label leaves earlier than if one worker computed every
 //! member. Which worker computes what changes no bit of the answer. Tiles that wait already are computed together when
-//! the inference library is faster then; none is waited for.
+//! the inference library is faster then; none is waited for. That is for fewer workers than members: more of them are
+//! only all busy with a single cell when they take its tile alone.
 
 use std::sync::{
     Arc, Mutex, PoisonError, TryLockError,
@@ -46,21 +47,32 @@ pub(crate) enum Task {
 }
 
 impl<'a> Fan<'a> {
-    /// A fan for an ensemble.
+    /// A fan for an ensemble and so many workers.
     pub(crate) fn new(
         queue: &'a TileQueue<TileJob>,
         ensemble: &Ensemble,
         steps: Sender<Step>,
         clock: &'a dyn Clock,
+        workers: usize,
     ) -> Self {
+        let members = ensemble.members().len();
         Self {
             queue,
-            members: ensemble.members().len(),
-            batch: ensemble.batch(),
+            members,
+            batch: if workers <= members {
+                ensemble.batch()
+            } else {
+                1
+            },
             steps,
             clock,
             open: Mutex::new(None),
         }
+    }
+
+    /// Most tiles of a task.
+    pub(crate) fn batch(&self) -> usize {
+        self.batch
     }
 
     /// What is to be done next; a worker that is `patient` waits for it.

@@ -169,7 +169,7 @@ impl Run<'_> {
             ..
         } = self;
         let settings = &*settings;
-        let fan = Fan::new(&queue, ensemble, to_emitter, clock);
+        let fan = Fan::new(&queue, ensemble, to_emitter, clock, workers.len());
         let fan = Arc::new(fan);
         let (acquired, analysed, emitted, workers_whole) = thread::scope(|scope| {
             let queue = &queue;

@@ -212,6 +212,22 @@ mod tests {
 
     use super::*;
 
+    /// Where what fits into 16 bits ends, and beyond.
+    #[test]
+    fn long_ones_are_exact_too() {
+        let (width, height) = (7, 400);
+        for row in [0, 17] {
+            let mut set = vec![false; width * height];
+            set[row * width + 2] = true;
+            let mut distances = Distances::default();
+            let squares = distances.squares(&set, width, width + height);
+            for (at, square) in squares.iter().enumerate() {
+                let [down, along] = [(at / width).abs_diff(row), (at % width).abs_diff(2)];
+                assert_eq!(*square, (down * down + along * along) as f32);
+            }
+        }
+    }
+
     proptest! {
         #[test]
         fn they_are_those_of_imageproc(
@@ -220,7 +236,7 @@ mod tests {
                 let rows = proptest::collection::vec(row, 1..40);
                 (Just(width), rows.prop_map(|rows| rows.concat()))
             }),
-            reach in 0_usize..60,
+            reach in prop_oneof![0_usize..60, 150..300_usize],
         ) {
             let height = set.len() / width;
             let image = GrayImage::from_fn(width as u32, height as u32, |x, y| {

@@ -19,7 +19,7 @@ pub(crate) enum Work {
     Segment,
     /// Cells to tiles.
     Tile,
-    /// The networks on tiles; what is counted is members and tiles.
+    /// The networks on tiles; it is counted once for each member and each tile.
     Infer,
     /// Outputs of the networks to a verdict.
     Combine,

@@ -28,6 +28,8 @@ pub struct CheckReport {
     pub tile: [usize; 3],
     /// What computed the networks.
     pub engine: EngineId,
+    /// So many tiles it computes together when they wait; 1 when that is not faster, or not the same.
+    pub batch: usize,
     /// What became of each library when the engine is `auto`.
     pub trials: Vec<Trial>,
     /// The members.
@@ -109,6 +111,7 @@ pub fn check(
         channels: manifest.channels.iter().map(ToString::to_string).collect(),
         tile: spec.tile(),
         engine: ensemble.engine().clone(),
+        batch: ensemble.batch(),
         trials: ensemble.trials().to_vec(),
         members,
         probability: golden.probability,

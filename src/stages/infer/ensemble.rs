@@ -155,8 +155,7 @@ impl Ensemble {
 
     /// So many tiles every network computes in less time together than one by one; 1 when that makes no difference.
     pub fn batch(&self) -> usize {
-        let batches = self.members.iter().map(|member| member.engine.batch());
-        batches.min().unwrap_or(1).max(1)
+        together(&self.members)
     }
 
     /// A state of every network for one thread.
@@ -242,6 +241,12 @@ impl Worker {
         };
         plan.run_all(tiles).map_err(|source| failed(name, source))
     }
+}
+
+/// So many tiles all of `members` compute in less time together than one by one.
+pub(super) fn together(members: &[Member]) -> usize {
+    let batches = members.iter().map(|member| member.engine.batch());
+    batches.min().unwrap_or(1).max(1)
 }
 
 fn failed(member: &str, source: EngineError) -> EnsembleError {

@@ -15,13 +15,14 @@ use super::{
         Library, OnnxRuntime, OpenVino,
         tract::{self, Network, choose::measure},
     },
+    ensemble::together,
     file::read_verified,
     golden::Golden,
 };
 use crate::domain::{EngineId, Precision};
 
 /// Golden tiles by which libraries are compared.
-const TILES: usize = 2;
+const TILES: usize = 4;
 /// Measured rounds; the least time counts.
 const ROUNDS: usize = 5;
 
@@ -337,15 +338,18 @@ impl Build<'_> {
     /// The least time of a tile through all members, in nanoseconds.
     fn time(&self, members: &[Member], golden: &Golden) -> Result<u64, EnsembleError> {
         let mut worker = Worker::new(members)?;
+        let batch = together(members);
         let mut least = u64::MAX;
         // The first round warms caches.
         for round in 0..=ROUNDS {
             let start = self.clock.now();
             let tiles = golden.tiles();
-            let tiles = tiles.outer_iter().take(TILES);
+            let tiles: Vec<_> = tiles.outer_iter().take(TILES).collect();
             let count = tiles.len().max(1) as u64;
-            for tile in tiles {
-                worker.run(tile)?;
+            for tiles in tiles.chunks(batch) {
+                for member in 0..members.len() {
+                    worker.run_member(member, tiles)?;
+                }
             }
             let span = self.clock.now().since(start).as_nanos();
             if round > 0 {

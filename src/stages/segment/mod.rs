@@ -6,7 +6,7 @@
 //! in which they are decided, and among those decided by one row in raster order.
 //!
 //! Steps, each with finite support in rows: averaging to working pixels, Gaussian smoothing, background
-//! and noise from blocks around each row of blocks, a score from all channels, a threshold, connected
+//! and noise from blocks around each row of blocks (or around the one that was last fitted to), a score from all channels, a threshold, connected
 //! components, and in a component as far as it is known a watershed of its distance transform.
 //!
 //! Missing rows are background; a cell that touches one is flagged. A channel that is missing or in which
@@ -45,7 +45,7 @@ use plane::Plane;
 
 /// Most pixels of a frame.
 const MAX_PIXELS: u64 = 1 << 26;
-/// A background is fitted anew when one in so many of its rows of blocks is another.
+/// A background is fitted again when one of so many rows of blocks in its window is new.
 const STEADY: usize = 8;
 /// Lists of backgrounds that are kept for the cells to come.
 const KEPT: usize = 64;
@@ -95,6 +95,8 @@ struct Progress {
     /// Rows of blocks.
     measured: usize,
     labelled: usize,
+    /// The row of blocks around which backgrounds were last fitted.
+    fitted: Option<usize>,
     /// Cells that were handed out.
     cells: u32,
 }
@@ -309,10 +311,15 @@ impl Segmenter {
         let first = block_row.saturating_sub(self.scale.behind);
         let last = (block_row + self.scale.ahead + 1).min(self.backgrounds.len());
         let (before, here) = self.backgrounds.split_at_mut(block_row);
-        // And none is used for rows that it was not fitted to.
+        // And not used for rows that were not in its window.
         let often = ((last - first) / STEADY).clamp(1, self.scale.ahead + 1);
+        let fitted = &mut self.progress.fitted;
+        let again = fitted.is_none_or(|fitted| block_row - fitted >= often);
+        if again {
+            *fitted = Some(block_row);
+        }
         for (index, channel) in self.channels.iter().enumerate() {
-            if !block_row.is_multiple_of(often)
+            if !again
                 && let Some(before) = before.last()
                 && before[index].is_some()
             {

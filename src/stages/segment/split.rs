@@ -96,7 +96,7 @@ impl Basins {
 #[derive(Debug, Default)]
 pub(super) struct Parting {
     distances: Distances,
-    /// Squared distance and place of each pixel of the component, in raster order.
+    /// Squared distance and place of each pixel of the component; in raster order until they are put in order.
     pixels: Vec<(u32, u32)>,
     /// How many pixels have each squared distance; then where they go in the order.
     places: Vec<u32>,
@@ -157,8 +157,8 @@ impl Parting {
     /// Whether no part of what was measured can end above the row `growing`, seen in less time than it takes to part
     /// it; not always seen.
     ///
-    /// From the peak of a part that ends there, every way down to that row leads over a neck. Only those ways are
-    /// tried that never lead up, and aside by a pixel a row.
+    /// From the peak of a part that ends there, every way to that row leads over a neck. Only those ways are tried
+    /// that never lead up, and aside by at most a pixel a row.
     pub(super) fn goes_on(&mut self, inside: &Plane<bool>, necks: Necks, growing: usize) -> bool {
         let width = inside.width();
         let rows = self.levels.chunks_exact(width);
@@ -173,7 +173,7 @@ impl Parting {
         let lower = |a: f32, b: f32| if a < b { a } else { b };
         let higher = |a: f32, b: f32| if a > b { a } else { b };
         let triples = rows.clone().zip(rows.clone().skip(1)).zip(rows.skip(2));
-        for ((above, row), below) in triples.take(growing - 1).rev() {
+        for ((above, row), below) in triples.take(growing.saturating_sub(1)).rev() {
             let mut parted = false;
             let across = row.windows(3).zip(lowest.windows(3));
             let along = above[1..].iter().zip(&below[1..]);
@@ -214,20 +214,19 @@ impl Parting {
 
     /// Puts the pixels of the component in the order of their distances.
     fn put_in_order(&mut self) {
-        let (pixels, order, places) = (&self.pixels, &mut self.order, &mut self.places);
+        let (pixels, order, places) = (&mut self.pixels, &mut self.order, &mut self.places);
         order.clear();
         let most = pixels.iter().map(|(square, _)| *square).max();
         let most = most.unwrap_or_default();
         if most >= TOLD_APART || most as usize > 64 + 4 * pixels.len() {
             // Not what cells look like.
-            let mut sorted: Vec<_> = pixels.clone();
-            sorted.sort_unstable_by(|a, b| b.0.cmp(&a.0).then(a.1.cmp(&b.1)));
-            order.extend(sorted.iter().map(|(_, pixel)| *pixel));
+            pixels.sort_unstable_by(|a, b| b.0.cmp(&a.0).then(a.1.cmp(&b.1)));
+            order.extend(pixels.iter().map(|(_, pixel)| *pixel));
             return;
         }
         places.clear();
         places.resize(most as usize + 1, 0);
-        for (square, _) in pixels {
+        for (square, _) in pixels.iter() {
             places[*square as usize] += 1;
         }
         let mut begin = 0;
@@ -235,7 +234,7 @@ impl Parting {
             (begin, *place) = (begin + *place, begin);
         }
         order.resize(pixels.len(), 0);
-        for (square, pixel) in pixels {
+        for (square, pixel) in pixels.iter() {
             let place = &mut places[*square as usize];
             order[*place as usize] = *pixel;
             *place += 1;
