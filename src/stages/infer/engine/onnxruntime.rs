@@ -262,6 +262,8 @@ impl Sessions {
             .with_inter_threads(1)?
             .with_optimization_level(GraphOptimizationLevel::All)?
             .with_deterministic_compute(true)?
+            // One block for each number of tiles, into which no other session fits: it takes more, and no less time.
+            .with_memory_pattern(false)?
             .with_execution_providers(providers)?
             .commit_from_memory(bytes)
     }
