@@ -6,6 +6,7 @@
 use std::{
     collections::VecDeque,
     panic::{self, AssertUnwindSafe},
+    slice,
     sync::Arc,
 };
 
@@ -62,7 +63,6 @@ pub(crate) fn work(mut worker: Worker, surroundings: &Surroundings<'_>, fan: &Fa
         }
         match fan.next(owed.is_empty()) {
             Task::Member(shares, member) => {
-                let shares: Vec<&Share> = shares.iter().collect();
                 surroundings.run(&mut worker, &shares, member, &mut owed);
             }
             Task::Nothing => owed
@@ -85,7 +85,7 @@ impl Surroundings<'_> {
     fn run(
         &self,
         worker: &mut Worker,
-        shares: &[&Share],
+        shares: &[Share],
         member: usize,
         owed: &mut VecDeque<Explanation>,
     ) {
@@ -115,7 +115,7 @@ impl Surroundings<'_> {
                     tracing::debug!(%error, "tiles are tried again one by one");
                 }
                 for share in shares {
-                    self.run(worker, &[share], member, owed);
+                    self.run(worker, slice::from_ref(share), member, owed);
                 }
             }
         }

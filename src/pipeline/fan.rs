@@ -2,7 +2,7 @@
 //!
 //! So all workers help with a single cell, and its label leaves earlier than if one worker computed every
 //! member. Which worker computes what changes no bit of the answer. Tiles that wait already are computed together when
-//! the inference library is faster then; none is waited for. That is for fewer workers than members: more of them are
+//! the inference library is faster then; none is waited for. That is for no more workers than members: more are
 //! only all busy with a single cell when they take its tile alone.
 
 use std::sync::{
